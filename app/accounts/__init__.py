@@ -1,0 +1,1 @@
+"""Login, roles, sessions, step-up and API keys."""

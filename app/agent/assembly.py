@@ -1,0 +1,77 @@
+"""Putting the agent together: `build_agent` is the one entry for the server and for the command line."""
+
+import sqlite3
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from app.agent.api import create_agent_app
+from app.agent.config import AgentConfig, ConfigError, DeviceConfig, load_config
+from app.agent.drivers.registry import build_driver
+from app.agent.events import EventBuffer
+from app.agent.journal import Journal
+from app.agent.managed import ManagedDevice
+from app.agent.operations.base import Timing
+from app.agent.passwords import device_password
+from app.agent.ports import Port, WorkerPool
+from app.agent.runtime import Runtime
+from app.core.clock import Clock, utc_now
+
+JOURNAL_NAME = "agent-journal.db"
+
+
+def build_agent(
+    config: Path | AgentConfig, data_dir: Path, token: str, *, clock: Clock = utc_now
+) -> tuple[FastAPI, Runtime]:
+    """The agent's app and its runtime, not yet started. Raises `ConfigError`."""
+    settings = load_config(config) if isinstance(config, Path) else config
+    runtime = build_runtime(settings, settings.data_dir or data_dir, clock=clock)
+    return create_agent_app(runtime, token), runtime
+
+
+def build_runtime(config: AgentConfig, data_dir: Path, *, clock: Clock = utc_now) -> Runtime:
+    """The runtime of these devices, with its journal in `data_dir`. Raises `ConfigError`."""
+    pool, events = WorkerPool(), EventBuffer()
+    ports: dict[str, Port] = {}
+    devices = [
+        _device(config, item, ports.setdefault(item.port_key, Port(pool)), events, clock)
+        for item in config.device
+    ]
+    return Runtime(
+        devices,
+        journal=_journal(data_dir, clock),
+        pool=pool,
+        events=events,
+        clock=clock,
+        timing=Timing(settle=config.settle_seconds, confirm_give_up=config.confirm_give_up_seconds),
+        probe_seconds=config.probe_seconds,
+        read_wait=config.read_wait_seconds,
+    )
+
+
+def _device(
+    config: AgentConfig, item: DeviceConfig, port: Port, events: EventBuffer, clock: Clock
+) -> ManagedDevice:
+    simulated = config.is_simulated(item)
+    password = device_password(item, simulated=simulated)
+    complete = item.model_copy(update={"timeout_seconds": config.timeout_of(item)})
+    return ManagedDevice(
+        complete,
+        build_driver(complete, password),
+        port,
+        simulated=simulated,
+        has_password=bool(password),
+        clock=clock,
+        publish=events.add,
+    )
+
+
+def _journal(data_dir: Path, clock: Clock) -> Journal:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / JOURNAL_NAME
+    try:
+        return Journal(path, clock)
+    except sqlite3.OperationalError as error:
+        raise ConfigError(
+            f"无法打开操作日志 {path}（{error}）：可能另有一个设备代理正在使用同一数据目录"
+        ) from error

@@ -1,0 +1,123 @@
+"""The bureau's side of the conversations: WLCB, QLJS and QLJSJGQR (protocol.md section 2)."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from app.agent.drivers.base import CONFIRM_STEP, DELIVER_STEP, DeviceUnavailable
+from app.agent.drivers.transports import TransportError, XmlTransport
+from app.agent.drivers.xml import codes, messages
+from app.agent.drivers.xml.dialects import Dialect
+from app.agent.drivers.xml.messages import Answer, Fields, MessageInvalid, NotEncodable, Request
+from app.contracts.devices import DeviceInfo, InvoiceType
+from app.contracts.faults import fault
+
+UNLOCK_STEP = "QLJS"
+"""The step that asks the bureau for the clearing ciphertexts."""
+
+_COMMENTS = {DELIVER_STEP: "网络抄报", UNLOCK_STEP: "清零解锁", CONFIRM_STEP: "清零解锁结果确认"}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTotals:
+    """What a device sealed for one type: the period (`sq`, 28 digits) and the totals (`fphz`, base64)."""
+
+    period: str
+    totals: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ciphertexts:
+    """清卡信息 of one type: `fpjkmw`, and `szjkmw` of the digital side where the bureau gives one."""
+
+    invoice: str
+    digital: str = ""
+
+
+class BureauClient:
+    """Asks the bureau. One message for all types of a device; a group for each type in it."""
+
+    def __init__(self, transport: XmlTransport, dialect: Dialect) -> None:
+        self._transport = transport
+        self._dialect = dialect
+
+    def deliver(
+        self, info: DeviceInfo, sealed: dict[InvoiceType, SealedTotals], lock_info: str
+    ) -> None:
+        """上报汇总 (WLCB). `lock_info` is what the device says about its lock date. Safe to repeat."""
+        groups = [
+            {"fplxdm": kind.value, "sq": item.period, "fphz": item.totals, "qtxx": lock_info}
+            for kind, item in sealed.items()
+        ]
+        self._ask(DELIVER_STEP, info, groups, {})
+
+    def unlock(
+        self, info: DeviceInfo, invoice_types: tuple[InvoiceType, ...], last_report: str
+    ) -> dict[InvoiceType, Ciphertexts]:
+        """清零解锁 (QLJS): the ciphertext of every type, or the refusal of the first one refused."""
+        groups = [{"fplxdm": kind.value} for kind in invoice_types]
+        answer = self._ask(UNLOCK_STEP, info, groups, {"qtxx": last_report})
+        given = {group.get("fplxdm", ""): group for group in answer.groups}
+        return {kind: self._ciphertexts(given.get(kind, {}), kind) for kind in invoice_types}
+
+    def confirm(
+        self, info: DeviceInfo, invoice_types: tuple[InvoiceType, ...], written: str
+    ) -> None:
+        """结果确认 (QLJSJGQR). `written` is the ciphertext that was written last. Safe to repeat."""
+        groups = [{"fplxdm": kind.value} for kind in invoice_types]
+        self._ask(CONFIRM_STEP, info, groups, {"qtxx": written})
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._transport.close()
+
+    def _ask(
+        self, name: str, info: DeviceInfo, groups: list[dict[str, str]], fields: Fields
+    ) -> Answer:
+        attributes = {
+            "count": str(len(groups)),
+            "skph": info.number,
+            "nsrsbh": info.tax_no,
+            "kpjh": str(info.machine_no),
+        }
+        answer = self._exchange(Request(name, _COMMENTS[name], fields, tuple(groups), attributes))
+        if not answer.succeeded:
+            raise codes.bureau_error(codes.Refusal(answer.returncode, answer.returnmsg))
+        for group in answer.groups:
+            _raise_refused(group)
+        return answer
+
+    def _exchange(self, request: Request) -> Answer:
+        try:
+            sent = messages.encode(self._dialect.write(request))
+            answer = self._dialect.read(messages.decode(self._transport.exchange(sent)))
+        except NotEncodable as error:
+            raise codes.error_of("device.text_not_encodable", message=str(error)) from error
+        except TransportError as error:
+            raise DeviceUnavailable(
+                fault("bureau.unreachable", device_message=str(error))
+            ) from error
+        except MessageInvalid as error:
+            _invalid(str(error), error)
+        if answer.succeeded and answer.id != request.id:
+            _invalid(f"应答的是 {answer.id or '（空）'}，不是 {request.id}")
+        return answer
+
+    @staticmethod
+    def _ciphertexts(group: Fields, invoice_type: InvoiceType) -> Ciphertexts:
+        if not group.get("fpjkmw"):
+            _invalid(f"没有给出票种 {invoice_type.value} 的清卡信息")
+        return Ciphertexts(group["fpjkmw"], group.get("szjkmw", ""))
+
+
+def _raise_refused(group: Fields) -> None:
+    code = group.get("returncode", messages.SUCCESS)
+    if code == messages.SUCCESS:
+        return
+    known = {kind.value: kind for kind in InvoiceType}
+    raise codes.bureau_error(
+        codes.Refusal(code, group.get("returnmsg", "")), known.get(group.get("fplxdm", ""))
+    )
+
+
+def _invalid(why: str, cause: Exception | None = None) -> NoReturn:
+    raise DeviceUnavailable(fault("bureau.answer_invalid", device_message=why)) from cause

@@ -1,0 +1,262 @@
+"""The agent's journal: every operation and every step of it, on disk before the message goes out.
+
+An own SQLite file, separate from any database of the server. Writes of all ports are committed
+together by one thread (group commit), each durable before its caller goes on. The file is locked
+for this process: two agents on one journal could each execute an operation.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from app.agent import journal_rows as rows
+from app.agent.journal_rows import Plan, StepRow, Unfinished
+from app.agent.journal_writer import JournalClosed, Writer
+from app.contracts.devices import InvoiceType
+from app.contracts.operations import (
+    FINAL_STATES,
+    Fault,
+    Operation,
+    OperationRequest,
+    OperationState,
+    OperationStep,
+    StepState,
+    TypeOutcome,
+)
+from app.contracts.periods import Period
+from app.core.clock import Clock, utc_now
+
+
+class OperationConflict(Exception):
+    """The operation id is already that of an operation with another content."""
+
+
+class Journal:
+    """Operations and steps. Safe to use from any thread; reads see what was committed."""
+
+    def __init__(self, path: Path, clock: Clock = utc_now) -> None:
+        """Raises `sqlite3.OperationalError` when another agent holds the file."""
+        self._clock = clock
+        self._lock = Lock()
+        self._closed = False
+        self._revisions: dict[UUID, int] = {}
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=2
+        )
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.executescript(f"BEGIN IMMEDIATE; {rows.SCHEMA} COMMIT;")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+        self._writer = Writer(self._connection, self._lock)
+
+    def close(self) -> None:
+        """Commit what was asked for and release the file."""
+        self._writer.close()
+        with self._lock:
+            self._closed = True
+            self._connection.close()
+
+    # -- operations ------------------------------------------------------------------------------
+
+    def create(
+        self, request: OperationRequest, device: str, *, simulated: bool
+    ) -> tuple[Operation, bool]:
+        """The operation of this id, and whether it is new. Raises `OperationConflict`."""
+        created = self._writer.write(
+            lambda connection: self._insert(connection, request, device, simulated)
+        )
+        known = self._row(request.id)
+        if known["device"] != device or rows.content(rows.request(known)) != rows.content(request):
+            raise OperationConflict(str(request.id))
+        return self._operation(known), created
+
+    def find(self, operation_id: UUID) -> Operation | None:
+        """The operation with its steps."""
+        try:
+            row = self._row(operation_id)
+        except KeyError:
+            return None
+        return self._operation(row)
+
+    def request(self, operation_id: UUID) -> OperationRequest:
+        """What was asked for. Raises `KeyError` for an unknown id."""
+        return rows.request(self._row(operation_id))
+
+    def state(self, operation_id: UUID) -> OperationState:
+        """The state of an operation. Raises `KeyError` for an unknown id."""
+        return OperationState(self._row(operation_id)["state"])
+
+    def unfinished(self) -> list[Unfinished]:
+        """The operations to take up again, oldest first."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT id, device FROM operations WHERE state NOT IN (?, ?) ORDER BY rowid",
+                tuple(sorted(FINAL_STATES)),
+            ).fetchall()
+        return [Unfinished(UUID(row["id"]), row["device"]) for row in found]
+
+    def has_unknown(self, device: str) -> bool:
+        """Whether the outcome of an operation on this device is being found out."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM operations WHERE device = ? AND state = ? LIMIT 1",
+                (device, OperationState.UNKNOWN),
+            ).fetchone()
+        return found is not None
+
+    def revision(self, operation_id: UUID) -> int:
+        """Grows with every change of an operation in this process; cheap enough to poll."""
+        return self._revisions.get(operation_id, 0)
+
+    def save(
+        self,
+        operation_id: UUID,
+        *,
+        state: OperationState,
+        fault: Fault | None = None,
+        outcomes: tuple[TypeOutcome, ...] | None = None,
+    ) -> None:
+        """Set the state with its fault; `outcomes` stay as they are when None."""
+        values = [state, fault.model_dump_json() if fault else None, self._now()]
+        sets = "state = ?, fault = ?, updated_at = ?"
+        if outcomes is not None:
+            sets += ", outcomes = ?"
+            values.append(rows.OUTCOMES.dump_json(outcomes).decode())
+        self._update(operation_id, f"UPDATE operations SET {sets} WHERE id = ?", values)
+
+    def save_plan(self, operation_id: UUID, plan: Plan) -> None:
+        """Keep what the operation set out to do."""
+        self._update(
+            operation_id,
+            "UPDATE operations SET plan = ?, updated_at = ? WHERE id = ?",
+            [plan.model_dump_json(), self._now()],
+        )
+
+    def plan(self, operation_id: UUID) -> Plan | None:
+        """What the operation set out to do; None before it has read the device."""
+        text = self._row(operation_id)["plan"]
+        return Plan.model_validate_json(text) if text else None
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def steps(self, operation_id: UUID) -> list[StepRow]:
+        """The steps in order."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT * FROM steps WHERE operation = ? ORDER BY seq", (str(operation_id),)
+            ).fetchall()
+        return [rows.step(row) for row in found]
+
+    def add_step(self, operation_id: UUID, step: OperationStep) -> None:
+        """Commit the intent to send a message."""
+        self._update(
+            operation_id,
+            "INSERT INTO steps (seq, name, invoice_type, state, started_at, operation)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [step.seq, step.name, step.invoice_type, step.state, step.started_at.isoformat()],
+        )
+
+    def end_step(self, operation_id: UUID, row: StepRow) -> None:
+        """Commit the outcome of a message."""
+        step = row.step
+        payload = rows.PAYLOAD.dump_json(row.payload).decode() if row.payload is not None else None
+        finished = step.finished_at.isoformat() if step.finished_at else None
+        values = [step.state, finished, step.message, step.device_code, step.device_message]
+        self._update(
+            operation_id,
+            "UPDATE steps SET state = ?, finished_at = ?, message = ?, device_code = ?,"
+            " device_message = ?, payload = ? WHERE seq = ? AND operation = ?",
+            [*values, payload, step.seq],
+        )
+
+    def recall(
+        self, device: str, period: Period, name: str, invoice_type: InvoiceType | None
+    ) -> dict[str, str] | None:
+        """The payload of the latest such step that succeeded, in any operation of this period."""
+        for row in self._earlier(device, period, name, invoice_type):
+            if row["state"] == StepState.SUCCEEDED and row["payload"]:
+                return rows.PAYLOAD.validate_json(row["payload"])
+        return None
+
+    def unfinished_step(
+        self, device: str, period: Period, name: str, invoice_type: InvoiceType
+    ) -> bool:
+        """Whether the latest such step of this period was of an operation that did not succeed."""
+        earlier = self._earlier(device, period, name, invoice_type)
+        return bool(earlier) and earlier[0]["operation_state"] != OperationState.SUCCEEDED
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _earlier(
+        self, device: str, period: Period, name: str, invoice_type: InvoiceType | None
+    ) -> list[Any]:
+        with self._reading() as connection:
+            return connection.execute(
+                rows.EARLIER_STEPS, (device, period, name, invoice_type)
+            ).fetchall()
+
+    def _now(self) -> str:
+        return self._clock().isoformat()
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        request: OperationRequest,
+        device: str,
+        simulated: bool,
+    ) -> bool:
+        now = self._now()
+        cursor = connection.execute(
+            "INSERT OR IGNORE INTO operations"
+            " (id, device, kind, period, request, state, simulated, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                str(request.id),
+                device,
+                request.kind,
+                request.period,
+                request.model_dump_json(),
+                OperationState.QUEUED,
+                simulated,
+                now,
+                now,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def _row(self, operation_id: UUID) -> sqlite3.Row:
+        with self._reading() as connection:
+            row: sqlite3.Row | None = connection.execute(
+                "SELECT * FROM operations WHERE id = ?", (str(operation_id),)
+            ).fetchone()
+        if row is None:
+            raise KeyError(str(operation_id))
+        return row
+
+    def _operation(self, row: sqlite3.Row) -> Operation:
+        steps = tuple(item.step for item in self.steps(UUID(row["id"])))
+        return rows.operation(row, steps)
+
+    def _update(self, operation_id: UUID, sql: str, values: list[Any]) -> None:
+        def execute(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, [*values, str(operation_id)])
+
+        self._writer.write(execute)
+        self._revisions[operation_id] = self._revisions.get(operation_id, 0) + 1
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._closed:
+                raise JournalClosed
+            yield self._connection

@@ -1,0 +1,228 @@
+"""A configured device as the agent knows it: its driver, its port, and how it is right now."""
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import Lock
+from typing import TypeVar
+
+from app.agent.config import DeviceConfig
+from app.agent.drivers.base import DeviceRefused, Driver, DriverError
+from app.agent.ports import Port
+from app.contracts.devices import (
+    AgentEvent,
+    AgentEventKind,
+    DeviceInfo,
+    DeviceReading,
+    DeviceSummary,
+    InvoiceType,
+    LinkState,
+    Monitor,
+)
+from app.contracts.faults import fault
+from app.contracts.operations import Fault
+from app.core.clock import Clock
+
+T = TypeVar("T")
+
+_LEAST_TRIES = 2
+"""Password tries that are left to people: with so few, reads do not use the password any more."""
+_MOST_FAILURES = 3
+"""Wrong passwords in a row after which reads stop, where the device does not tell the tries left."""
+_GONE = frozenset({"device.disconnected", "device.timeout"})
+_FAULTY = frozenset(
+    {
+        "device.password_wrong",
+        "device.password_missing",
+        "device.number_mismatch",
+        "device.answer_invalid",
+        "device.fault",
+        "device.clock_wrong",
+    }
+)
+
+
+class ManagedDevice:
+    """Its driver is used on its port only; the state may be read from any thread."""
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        driver: Driver,
+        port: Port,
+        *,
+        simulated: bool,
+        has_password: bool,
+        clock: Clock,
+        publish: Callable[[AgentEvent], None],
+    ) -> None:
+        self.config = config
+        self.driver = driver
+        self.port = port
+        self.simulated = simulated
+        self._has_password = has_password
+        self._standing = None if has_password else fault("device.password_missing")
+        self._clock = clock
+        self._publish = publish
+        self._lock = Lock()
+        self._locked = False
+        self._wrong_passwords = 0
+        self._tries_left: int | None = None
+        self._summary = DeviceSummary(
+            number=config.number,
+            kind=driver.kind,
+            driver=driver.family,
+            transport=driver.transport,
+            state=LinkState.DISCONNECTED,
+            simulated=simulated,
+        )
+
+    @property
+    def number(self) -> str:
+        """设备编号; empty while it is neither configured nor was read."""
+        return self._summary.number
+
+    @property
+    def summary(self) -> DeviceSummary:
+        """How it is right now, as far as is known."""
+        return self._summary
+
+    # -- on the port -----------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """Notice whether it is there, without its password."""
+        try:
+            number = self.driver.probe()
+            self._require_number(number)
+        except DriverError as error:
+            self.note_fault(error.fault)
+        else:
+            self._note_there(number)
+
+    def read_info(self) -> DeviceInfo:
+        """设备信息, of the configured device. Raises `DriverError`."""
+        self._require_password()
+        info = self.used(self.driver.read_info)
+        self._wrong_passwords, self._tries_left, self._standing = 0, None, None
+        self.used(lambda: self._require_number(info.number))
+        return info
+
+    def read_monitors(
+        self, info: DeviceInfo, invoice_types: tuple[InvoiceType, ...]
+    ) -> tuple[Monitor, ...]:
+        """监控数据 of the given types. Raises `DriverError`."""
+        monitors = tuple(
+            self.used(lambda kind=kind: self.driver.read_monitor(info, kind))  # type: ignore[misc]
+            for kind in invoice_types
+        )
+        self._locked = any(item.lock_date < info.clock_at.date() for item in monitors)
+        self._note_there(info.number)
+        return monitors
+
+    def read(self) -> DeviceReading:
+        """Everything. Refused without asking the device when password tries are running out."""
+        self._spare_password()
+        before = self._clock()
+        info = self.read_info()
+        after = self._clock()
+        monitors = self.read_monitors(info, info.invoice_types)
+        return DeviceReading(
+            summary=self.summary,
+            info=info,
+            monitors=monitors,
+            read_at=self._clock(),
+            sent_at=before + (after - before) / 2,
+        )
+
+    def used(self, call: Callable[[], T]) -> T:
+        """The result of a call to the driver; a failure is noted in the state."""
+        try:
+            return call()
+        except DriverError as error:
+            self.note_fault(error.fault)
+            raise
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def note_fault(self, why: Fault) -> None:
+        """Remember what a call to the device failed with."""
+        if why.code == "device.password_wrong":
+            self._wrong_passwords += 1
+            self._tries_left = why.tries_left
+            self._standing = why
+        if why.code in _GONE:
+            self._note(self.number, LinkState.DISCONNECTED, why)
+        elif why.code == "device.locked":
+            self._locked = True
+            self._note(self.number, LinkState.LOCKED, why)
+        elif why.code in _FAULTY:
+            self._note(self.number, LinkState.FAULT, why)
+
+    def announce(self) -> None:
+        """Tell readers of the events that the device was changed by an operation."""
+        self._publish(
+            AgentEvent(kind=AgentEventKind.CHANGED, device=self.summary, at=self._clock())
+        )
+
+    def _note_there(self, number: str) -> None:
+        """It answered; a password that is wrong or missing stays a fault until it is right."""
+        if self._standing is not None:
+            self._note(number, LinkState.FAULT, self._standing)
+        else:
+            self._note(number, LinkState.LOCKED if self._locked else LinkState.CONNECTED, None)
+
+    def _note(self, number: str, state: LinkState, why: Fault | None) -> None:
+        with self._lock:
+            known = self._summary
+            self._summary = known.model_copy(
+                update={
+                    "number": number or known.number,
+                    "state": state,
+                    "checked_at": self._clock(),
+                    "error_code": why.code if why else None,
+                    "error_message": why.message if why else None,
+                }
+            )
+            kind = _change(known, self._summary)
+        if kind is not None:
+            at: datetime = self._clock()
+            self._publish(AgentEvent(kind=kind, device=self._summary, at=at))
+
+    # -- rules -----------------------------------------------------------------------------------
+
+    def _require_number(self, number: str) -> None:
+        if self.config.number and number != self.config.number:
+            raise DeviceRefused(
+                fault(
+                    "device.number_mismatch",
+                    message=f"设备编号是 {number}，配置的是 {self.config.number}",
+                )
+            )
+
+    def _require_password(self) -> None:
+        if not self._has_password:
+            raise DeviceRefused(fault("device.password_missing"))
+
+    def _spare_password(self) -> None:
+        few = self._tries_left is not None and self._tries_left <= _LEAST_TRIES
+        if self._wrong_passwords and (few or self._wrong_passwords >= _MOST_FAILURES):
+            raise DeviceRefused(
+                fault(
+                    "device.password_wrong",
+                    message="设备口令错误，为保留剩余次数已停止读取",
+                    tries_left=self._tries_left,
+                )
+            )
+
+
+def _change(before: DeviceSummary, after: DeviceSummary) -> AgentEventKind | None:
+    """The event that tells of the difference, if it is worth telling."""
+    was_there = before.checked_at is not None and before.state is not LinkState.DISCONNECTED
+    is_there = after.state is not LinkState.DISCONNECTED
+    if before.checked_at is None or was_there != is_there:
+        return AgentEventKind.CONNECTED if is_there else AgentEventKind.DISCONNECTED
+    same = (before.number, before.state, before.error_code) == (
+        after.number,
+        after.state,
+        after.error_code,
+    )
+    return None if same else AgentEventKind.CHANGED

@@ -1,0 +1,29 @@
+"""The list of REST routers, all under /api/v1."""
+
+from fastapi import APIRouter
+
+from app.accounts.api import router as accounts
+from app.backups.api import router as backups
+from app.calendar.api import router as calendar
+from app.clearing.api import router as clearing
+from app.devices.api import router as devices
+from app.enterprises.api import router as enterprises
+from app.invoices.api import router as invoices
+from app.operators.api import router as operators
+from app.system.api import router as system
+from app.system.audit_api import router as audit
+
+router = APIRouter(prefix="/api/v1")
+for _part in (
+    enterprises,
+    operators,
+    devices,
+    invoices,
+    clearing,
+    backups,
+    calendar,
+    audit,
+    accounts,
+    system,
+):
+    router.include_router(_part)

@@ -1,0 +1,1 @@
+"""The append-only trail: `record` writes, `verification` proves, `checkpoint` signs."""

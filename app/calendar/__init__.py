@@ -1,0 +1,1 @@
+"""申报期限: the last day to file and clear of each month, published, by rule, or overridden."""

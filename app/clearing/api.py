@@ -1,0 +1,215 @@
+"""REST API of clearing: requests, their progress, records, and the pre-checks of an operator."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.principal import Principal
+from app.accounts.service.step_up import verify_step_up
+from app.clearing import facts, live, prechecks, queries
+from app.clearing.deps import DueRequest, VisibleRequest
+from app.clearing.public import record_public, request_public, requests_public
+from app.clearing.queries import RecordFilter
+from app.clearing.schemas import (
+    CheckPublic,
+    ExecuteBody,
+    PreChecksPublic,
+    RecordPublic,
+    RequestCreate,
+    RequestPublic,
+)
+from app.clearing.service import control, submit
+from app.clearing.states import RequestState, Result
+from app.contracts.periods import Period
+from app.core import sse
+from app.core.clock import SHANGHAI
+from app.core.pagination import Page
+from app.core.schemas import SearchText
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
+from app.devices.connections import AgentClients
+from app.operators import queries as operators_queries
+
+router = APIRouter(tags=["清卡"])
+
+
+@router.get("/operators/{operator_id}/pre-checks")
+async def pre_checks(
+    operator_id: UUID,
+    principal: Reader,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    request: Request,
+    period: Annotated[Period | None, Query()] = None,
+) -> PreChecksPublic:
+    """Read the operator's devices now and run every pre-check; nothing is changed."""
+    agents: AgentClients = request.app.state.agents
+
+    def subject() -> facts.Subject:
+        with database.reading() as session:
+            operator = operators_queries.visible(session, operator_id, principal)
+            wanted = period or facts.default_period(operator.lock_date, clock())
+            return facts.subject_of_operator(session, operator.id, wanted)
+
+    def evaluate(about: facts.Subject, readings: facts.Readings) -> list[prechecks.Check]:
+        with database.reading() as session:
+            return prechecks.run(facts.collect(session, about, readings, settings, clock))
+
+    about = await run_in_threadpool(subject)
+    readings = await facts.read_devices(agents, about, with_invoices=False)
+    checks = await run_in_threadpool(evaluate, about, readings)
+    return PreChecksPublic(
+        ok=prechecks.is_ok(checks),
+        period=about.period,
+        checks=[CheckPublic.model_validate(check) for check in checks],
+    )
+
+
+@router.get("/clearing-requests")
+def list_requests(
+    session: Reading,
+    principal: Reader,
+    page: Paging,
+    state: Annotated[RequestState | None, Query()] = None,
+    operator_id: Annotated[UUID | None, Query()] = None,
+) -> Page[RequestPublic]:
+    """Clearing requests, newest first."""
+    rows, cursor = queries.page_of_requests(
+        session, principal, page, state=state, operator_id=operator_id
+    )
+    return Page(items=requests_public(session, rows), next_cursor=cursor)
+
+
+@router.post("/clearing-requests", status_code=201)
+def submit_request(
+    data: RequestCreate,
+    session: Writing,
+    principal: ClearingRequester,
+    clock: ClockDep,
+    response: Response,
+) -> RequestPublic:
+    """Submit a clearing request. It is reviewed, or executed with `/execute`."""
+    request = submit.submit_request(session, principal=principal, clock=clock, data=data)
+    response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
+    return request_public(session, request)
+
+
+@router.get("/clearing-requests/{request_id}")
+def get_request(session: Reading, request: VisibleRequest) -> RequestPublic:
+    """One request with how far it is."""
+    return request_public(session, request)
+
+
+def _stepped_up(
+    principal: ClearingExecutor,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    body: ExecuteBody | None = None,
+) -> Principal:
+    """The principal, asked for the password again; an API key has its scope instead."""
+    verify_step_up(
+        database, principal, body.password if body else "", settings=settings, clock=clock
+    )
+    return principal
+
+
+SteppedUp = Annotated[Principal, Depends(_stepped_up)]
+
+
+@router.post("/clearing-requests/{request_id}/execute", status_code=202)
+def execute_request(
+    principal: SteppedUp,
+    session: Writing,
+    request: DueRequest,
+    clock: ClockDep,
+    response: Response,
+) -> RequestPublic:
+    """Start now; follow it at `Location`."""
+    control.execute(session, request, principal=principal, clock=clock)
+    response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
+    return request_public(session, request)
+
+
+@router.post("/clearing-requests/{request_id}/retry", status_code=202)
+def retry_request(
+    principal: SteppedUp,
+    session: Writing,
+    request: DueRequest,
+    clock: ClockDep,
+    response: Response,
+) -> RequestPublic:
+    """Run a failed request again. Always safe: nothing that was done is done twice."""
+    control.retry(session, request, principal=principal, clock=clock)
+    response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
+    return request_public(session, request)
+
+
+@router.post("/clearing-requests/{request_id}/cancel")
+def cancel_request(
+    principal: ClearingRequester, session: Writing, request: DueRequest, clock: ClockDep
+) -> RequestPublic:
+    """Give a request up before it runs."""
+    control.cancel(session, request, principal=principal, clock=clock)
+    return request_public(session, request)
+
+
+@router.post("/clearing-requests/{request_id}/confirm")
+def confirm_request(
+    principal: ClearingRequester, session: Writing, request: DueRequest, clock: ClockDep
+) -> RequestPublic:
+    """确认清卡成功."""
+    control.confirm(session, request, principal=principal, clock=clock)
+    return request_public(session, request)
+
+
+@router.get("/clearing-requests/{request_id}/events", response_class=StreamingResponse)
+async def request_events(
+    request_id: UUID, principal: Reader, database: DatabaseDep, clock: ClockDep
+) -> StreamingResponse:
+    """Server-sent events `stage`, `progress`, `end` until the request ends."""
+
+    def check() -> None:
+        with database.reading() as session:
+            queries.visible_request(session, request_id, principal)
+
+    await run_in_threadpool(check)
+    return sse.stream(live.follow(database, request_id, clock))
+
+
+@router.get("/clearing-records")
+def list_records(
+    session: Reading,
+    principal: Reader,
+    page: Paging,
+    period: Annotated[Period | None, Query()] = None,
+    operator_id: Annotated[UUID | None, Query()] = None,
+    device_id: Annotated[UUID | None, Query()] = None,
+    result: Annotated[Result | None, Query()] = None,
+    q: SearchText = None,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+) -> Page[RecordPublic]:
+    """Clearing records, newest first."""
+    wanted = RecordFilter(
+        period, operator_id, device_id, result, q or "", _start(first), _start(last, days=1)
+    )
+    rows, cursor = queries.page_of_records(session, principal, page, wanted)
+    return Page(items=[record_public(row) for row in rows], next_cursor=cursor)
+
+
+@router.get("/clearing-records/{record_id}")
+def get_record(record_id: UUID, session: Reading, principal: Reader) -> RecordPublic:
+    """One record."""
+    return record_public(queries.record(session, record_id, principal))
+
+
+def _start(day: date | None, days: int = 0) -> datetime | None:
+    if day is None or day >= date.max - timedelta(days=2):
+        return None
+    return datetime.combine(day + timedelta(days=days), time.min, SHANGHAI)

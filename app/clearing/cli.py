@@ -1,0 +1,119 @@
+"""`qingka clear`: clear from a shell with a progress bar."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+
+from app.accounts.principal import SYSTEM
+from app.clearing import queries
+from app.clearing.schemas import RequestCreate
+from app.clearing.service import control, submit
+from app.clearing.states import ENDED_STATES, Kind, Mode, RequestState, Scope
+from app.core import migrate
+from app.core.clock import utc_now
+from app.core.db import Database
+from app.core.forms import form_messages
+from app.errors import QingkaError
+from app.operators import queries as operators_queries
+from app.settings import Settings, load_settings
+
+EXIT_FAILED = 1
+EXIT_NEEDS_ATTENTION = 3
+_LOOK_SECONDS = 0.2
+
+EngineRunner = Callable[[Settings, Database], AbstractContextManager[None]]
+_engine: list[EngineRunner] = []
+
+
+def use_engine(runner: EngineRunner) -> None:
+    """Assembly says how agent and workflows are run here when no server does."""
+    _engine[:] = [runner]
+
+
+def clear(
+    operator: Annotated[str, typer.Option("--operator", help="操作员工号")],
+    period: Annotated[str, typer.Option("--period", help="属期 YYYY-MM")],
+    mode: Annotated[Mode, typer.Option(help="清卡方式")] = Mode.REGULAR,
+    kind: Annotated[Kind, typer.Option(help="清卡类型")] = Kind.DEVICE,
+    scope: Annotated[Scope, typer.Option(help="清卡范围")] = Scope.FULL,
+    types: Annotated[list[str] | None, typer.Option("--type", help="部分清卡的发票类型")] = None,
+    reason: Annotated[str, typer.Option(help="申请原因")] = "命令行清卡",
+) -> None:
+    """清卡并显示进度；退出码：0 成功，1 失败，3 结果待查。"""
+    settings = load_settings()
+    database = Database(settings.resolved_database_url)
+    try:
+        migrate.upgrade(database)
+        wanted = {
+            "mode": mode,
+            "kind": kind,
+            "scope": scope,
+            "invoice_types": types or [],
+            "period": period,
+            "reason": reason,
+        }
+        with _engine[0](settings, database) if _engine else nullcontext():
+            _run(database, operator, wanted)
+    finally:
+        database.dispose()
+
+
+def _run(database: Database, code: str, wanted: dict[str, Any]) -> None:
+    request_id = _start(database, code, wanted)
+    state = _follow(database, request_id)
+    with database.reading() as session:
+        request = queries.request(session, request_id)
+        if state is RequestState.SUCCEEDED:
+            typer.echo(f"清卡成功 {request.number}")
+            return
+        typer.echo(f"{request.error_code}: {request.error_message}", err=True)
+        typer.echo(f"  → {request.error_remedy}", err=True)
+    attention = state is RequestState.NEEDS_ATTENTION
+    raise typer.Exit(EXIT_NEEDS_ATTENTION if attention else EXIT_FAILED)
+
+
+def _start(database: Database, code: str, wanted: dict[str, Any]) -> UUID:
+    try:
+        with database.transaction() as session:
+            operator = operators_queries.by_code(session, code)
+            if operator is None:
+                typer.echo(f"没有工号为 {code} 的操作员", err=True)
+                raise typer.Exit(EXIT_FAILED)
+            data = RequestCreate.model_validate({**wanted, "operator_id": operator.id})
+            request = submit.submit_request(session, principal=SYSTEM, clock=utc_now, data=data)
+            control.execute(session, request, principal=SYSTEM, clock=utc_now)
+            return request.id
+    except ValidationError as error:
+        for field, message in form_messages(error).items():
+            typer.echo(f"{field}: {message}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
+    except QingkaError as error:
+        typer.echo(f"{error.code}: {error.detail}", err=True)
+        typer.echo(f"  → {error.remedy}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+def _follow(database: Database, request_id: UUID) -> RequestState:
+    """Show the progress until the request ends."""
+    shown = 0
+    with typer.progressbar(length=100, label="清卡") as bar:
+        for state, progress, message in _looks(database, request_id):
+            bar.label = message[:30]
+            bar.update(progress - shown)
+            shown = progress
+            if state in ENDED_STATES:
+                return state
+    raise AssertionError("the looks go on until the end")
+
+
+def _looks(database: Database, request_id: UUID) -> Iterator[tuple[RequestState, int, str]]:
+    while True:
+        with database.reading() as session:
+            request = queries.request(session, request_id)
+            yield request.state, request.progress, request.message
+        time.sleep(_LOOK_SECONDS)

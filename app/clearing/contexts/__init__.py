@@ -1,0 +1,66 @@
+"""What the pages of clearing show: one frozen dataclass per page; its fields are the template's names.
+
+States are the words of api.md (`due`, `running`, …); macros.html turns them into Chinese. Moments are
+UTC; what is named "device clock" is naive. The names `me`, `nav`, `deadline`, `simulated`, `version`,
+`flash` and `path` belong to the layout and may not be fields here.
+"""
+
+from app.clearing.contexts.home import Event, HomePage, MonthCount, StateCounts, Task
+from app.clearing.contexts.operators import (
+    CheckItem,
+    ClearingForm,
+    DeviceCard,
+    Impact,
+    ListPage,
+    OperatorPage,
+    OperatorRow,
+    TypeRow,
+)
+from app.clearing.contexts.records import (
+    BackupRef,
+    EvidenceStep,
+    Failure,
+    RecordPage,
+    RecordRow,
+    RecordsPage,
+    RequestRef,
+    TypeOutcomeRow,
+)
+from app.clearing.contexts.requests import (
+    LogLine,
+    RequestActions,
+    RequestPage,
+    RequestRow,
+    RequestsPage,
+    StageView,
+)
+
+__all__ = [
+    "BackupRef",
+    "CheckItem",
+    "ClearingForm",
+    "DeviceCard",
+    "Event",
+    "EvidenceStep",
+    "Failure",
+    "HomePage",
+    "Impact",
+    "ListPage",
+    "LogLine",
+    "MonthCount",
+    "OperatorPage",
+    "OperatorRow",
+    "RecordPage",
+    "RecordRow",
+    "RecordsPage",
+    "RequestActions",
+    "RequestPage",
+    "RequestRef",
+    "RequestRow",
+    "RequestsPage",
+    "StageView",
+    "StateCounts",
+    "Task",
+    "TypeOutcomeRow",
+    "TypeRow",
+]

@@ -1,0 +1,150 @@
+"""The list of operators (/clearing) and the page of one, where a clearing starts."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from app.clearing.contexts.home import Event, StateCounts
+from app.clearing.contexts.records import RecordRow, RequestRef
+from app.core.page_parts import Option, Pager, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One line of the list. `days_left` counts to the lock date, negative once it is past."""
+
+    id: str
+    code: str
+    name: str
+    state: str
+    enterprise: str
+    device_numbers: tuple[str, ...]
+    lock_date: date | None
+    days_left: int | None
+    last_cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html."""
+
+    q: str
+    state: str
+    enterprise_id: str
+    limit: int
+    period: str
+    counts: StateCounts | None
+    enterprises: tuple[Option, ...]
+    segments: tuple[Segment, ...]
+    rows: tuple[OperatorRow, ...]
+    pager: Pager
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRow:
+    """One invoice type of a device. `last_reported_at` is the device clock; amount in yuan."""
+
+    invoice_type: str
+    state: str
+    report_from: date | None
+    last_reported_at: datetime | None
+    lock_date: date | None
+    invoices: int | None
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCard:
+    """A device on the operator's page. `clock_drift_seconds` is device clock minus server clock."""
+
+    id: str
+    number: str
+    kind: str
+    state: str
+    machine_no: int | None
+    lock_date: date | None
+    days_left: int | None
+    last_cleared_at: datetime | None
+    clock_drift_seconds: int | None
+    read_at: datetime | None
+    fault_message: str
+    types: tuple[TypeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckItem:
+    """One pre-check: severity ok, warning or blocking; the remedy is shown unless ok."""
+
+    severity: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a full clearing of the form's period would touch: invoices, their types, drafts."""
+
+    invoices: int
+    type_count: int
+    drafts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingForm:
+    """The dialog's input as typed, to be shown again; never the password.
+
+    `key` is the idempotency key of this form; `scheduled_for` is local time as the browser's
+    datetime-local field writes it, "" for at once.
+    """
+
+    mode: str
+    kind: str
+    scope: str
+    invoice_types: tuple[str, ...]
+    period: str
+    clearing_date: str
+    reason: str
+    contact_name: str
+    contact_phone: str
+    key: str
+    scheduled_for: str = ""
+    override_window: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPage:
+    """clearing/operator.html.
+
+    `errors` maps the form's fields to messages; "form" is for what belongs to no field.
+    `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
+    not be pressed at all (no device, being cleared); "" otherwise. With `can_execute` the dialog asks
+    for the password and starts at once; without it the form is a request for review.
+    """
+
+    id: str
+    code: str
+    name: str
+    state: str
+    department: str
+    phone: str
+    enterprise: str
+    tax_no: str
+    filing_cycle: str
+    period: str
+    lock_date: date | None
+    days_left: int | None
+    last_cleared_at: datetime | None
+    devices: tuple[DeviceCard, ...]
+    checks: tuple[CheckItem, ...]
+    events: tuple[Event, ...]
+    records: tuple[RecordRow, ...]
+    open_request: RequestRef | None
+    impact: Impact
+    form: ClearingForm
+    type_options: tuple[str, ...]
+    can_request: bool
+    can_execute: bool
+    can_refresh: bool
+    blocked_reason: str = ""
+    dialog_open: bool = False
+    errors: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,129 @@
+"""Clearing records (/clearing/records): the immutable results, and what results are made of."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from app.core.page_parts import Pager
+
+
+@dataclass(frozen=True, slots=True)
+class TypeOutcomeRow:
+    """Lock date of one type of one device, before and after; `already`: it was cleared before."""
+
+    device_number: str
+    invoice_type: str
+    lock_date_before: date | None
+    lock_date_after: date | None
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why it failed, what to do, and what the device or the bureau itself said."""
+
+    code: str
+    message: str
+    remedy: str
+    device_code: str = ""
+    device_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRef:
+    """The backup made before the clearing; size in bytes."""
+
+    id: str
+    invoices: int
+    size: int
+    verified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRef:
+    """A link to a clearing request."""
+
+    id: str
+    number: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One clearing record in a list: result succeeded, failed or unknown; amount in yuan."""
+
+    id: str
+    finished_at: datetime
+    operator_name: str
+    device_number: str
+    period: str
+    mode: str
+    scope: str
+    result: str
+    lock_date_before: date | None
+    lock_date_after: date | None
+    invoices_cleared: int
+    amount: Decimal
+    executed_by: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsPage:
+    """clearing/records.html. `export_query` is the filters' query string, "" without filters."""
+
+    q: str
+    period: str
+    result: str
+    limit: int
+    rows: tuple[RecordRow, ...]
+    pager: Pager
+    can_export: bool = False
+    export_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceStep:
+    """One message exchanged with the device or the bureau; `at` is UTC."""
+
+    at: datetime
+    name: str
+    invoice_type: str
+    state: str
+    message: str
+    device_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """clearing/record.html: one immutable record with its evidence. `duration_seconds` is rounded."""
+
+    id: str
+    result: str
+    operator_id: str
+    operator_name: str
+    enterprise: str
+    device_number: str
+    request: RequestRef
+    period: str
+    mode: str
+    kind: str
+    scope: str
+    invoice_types: tuple[str, ...]
+    already: bool
+    simulated_device: bool
+    failure: Failure | None
+    started_at: datetime
+    finished_at: datetime
+    duration_seconds: int
+    executed_by: str
+    approved_by: str
+    lock_date_before: date | None
+    lock_date_after: date | None
+    invoices_cleared: int
+    amount: Decimal
+    tax: Decimal
+    backup: BackupRef | None
+    outcomes: tuple[TypeOutcomeRow, ...]
+    steps: tuple[EvidenceStep, ...]
+    certificate_href: str = ""

@@ -1,0 +1,119 @@
+"""Clearing requests (/clearing/requests): the list, and one as it runs and ends."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from app.clearing.contexts.records import BackupRef, Failure, TypeOutcomeRow
+from app.core.page_parts import Pager, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """One of the four stages: name init, backup, clear, done; state waiting, running, done, failed."""
+
+    name: str
+    state: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the process log; level info, warning or error."""
+
+    at: datetime
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestActions:
+    """What this person may do with this request now."""
+
+    approve: bool = False
+    reject: bool = False
+    execute: bool = False
+    cancel: bool = False
+    retry: bool = False
+    confirm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """clearing/request.html.
+
+    `events_url` is followed live; "" once nothing runs any more. `dialog_open` names the dialog shown
+    at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
+    and "form". `key` is the idempotency key of the dialogs' forms.
+    """
+
+    id: str
+    number: str
+    state: str
+    operator_id: str
+    operator_name: str
+    operator_code: str
+    enterprise: str
+    device_numbers: tuple[str, ...]
+    mode: str
+    kind: str
+    scope: str
+    invoice_types: tuple[str, ...]
+    period: str
+    clearing_date: date
+    reason: str
+    contact_name: str
+    contact_phone: str
+    scheduled_for: datetime | None
+    requested_by: str
+    created_at: datetime
+    reviewed_by: str
+    reviewed_at: datetime | None
+    review_comment: str
+    executed_by: str
+    stages: tuple[StageView, ...]
+    progress: int
+    message: str
+    elapsed_seconds: int
+    log: tuple[LogLine, ...]
+    outcomes: tuple[TypeOutcomeRow, ...]
+    invoices_cleared: int
+    amount: Decimal
+    backup: BackupRef | None
+    record_ids: tuple[str, ...]
+    failure: Failure | None
+    actions: RequestActions
+    key: str
+    events_url: str = ""
+    dialog_open: str = ""
+    comment: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One line of the list of requests."""
+
+    id: str
+    number: str
+    state: str
+    operator_name: str
+    enterprise: str
+    period: str
+    mode: str
+    scope: str
+    requested_by: str
+    created_at: datetime
+    progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsPage:
+    """clearing/requests.html."""
+
+    q: str
+    state: str
+    limit: int
+    segments: tuple[Segment, ...]
+    rows: tuple[RequestRow, ...]
+    pager: Pager

@@ -1,0 +1,84 @@
+"""Facts that stop a clearing request, with their codes."""
+
+from app.errors import Conflict, Forbidden, Invalid, NotFound
+
+
+class RequestNotFound(NotFound):
+    code = "request.not_found"
+    title = "没有找到清卡申请"
+
+
+class RecordNotFound(NotFound):
+    code = "record.not_found"
+    title = "没有找到清卡记录"
+
+
+class RequestState(Conflict):
+    """The request's state does not allow this (any more)."""
+
+    code = "request.state"
+    title = "清卡申请的当前状态不允许此操作"
+
+
+class AlreadyCleared(Conflict):
+    """Every device has been cleared for this period (product.md, promise 1)."""
+
+    code = "clearing.duplicate"
+    title = "请勿重复清卡"
+    remedy = "该属期已经清卡，可在“清卡记录”中查看结果。"
+
+
+class ClearingInProgress(Conflict):
+    """Another open request holds one of the devices."""
+
+    code = "clearing.in_progress"
+    title = "请勿重复清卡：该设备已有未完成的清卡申请"
+    remedy = "打开该操作员未完成的清卡申请，等待其结束或取消后再试。"
+
+
+class NoDevices(Invalid):
+    code = "clearing.no_devices"
+    title = "没有可以清卡的设备"
+    remedy = "先为该操作员登记税控设备并读取一次。"
+
+
+class NotDue(Invalid):
+    code = "clearing.not_due"
+    title = "未到该属期的清卡时间"
+    remedy = "属期结束后，从次月 1 日起办理。"
+
+
+class TypeNotAuthorized(Invalid):
+    code = "clearing.type_not_authorized"
+    title = "设备没有所选发票类型的授权"
+    remedy = "只选择设备已授权的发票类型。"
+
+
+class OperatorInactive(Conflict):
+    code = "clearing.operator_inactive"
+    title = "该操作员已停用"
+    remedy = "先在“系统设置 → 操作员”启用该操作员。"
+
+
+class ReviewRequired(Forbidden):
+    code = "review.required"
+    title = "需要审核通过后才能执行"
+    remedy = "请审核员先通过该申请，或由管理员验证密码后直接执行。"
+
+
+class Drafts(Conflict):
+    code = "clearing.drafts"
+    title = "有未开完的发票"
+    remedy = "开具完成或删除这些草稿后重试。"
+
+
+class PeakWindow(Conflict):
+    code = "clearing.peak_window"
+    title = "现在是业务高峰时段"
+    remedy = "等高峰时段过后再执行，或在申请中选择“高峰时段也执行”。"
+
+
+class TaxpayerIncomplete(Conflict):
+    code = "clearing.taxpayer_incomplete"
+    title = "纳税人资料不完整"
+    remedy = "在“系统设置 → 企业”补全税号与名称。"

@@ -1,0 +1,211 @@
+"""Tables of clearing: requests with their devices, stages and log; immutable records; number series."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from app.clearing.states import (
+    Kind,
+    Mode,
+    RequestState,
+    Result,
+    Scope,
+    Stage,
+    StageState,
+    TargetState,
+)
+from app.core.db import EnumText, MoneyType, UtcDateTime, one_of
+from app.core.ids import new_id
+
+
+class ClearingRequest(SQLModel, table=True):
+    """清卡申请: who asks for what to be cleared and why, and how far it is.
+
+    `attempt` counts executions; `origin` is the account or API key that asked, as text for people.
+    """
+
+    __tablename__ = "clearing_requests"
+    __table_args__ = (
+        one_of("mode", Mode),
+        one_of("kind", Kind),
+        one_of("scope", Scope),
+        one_of("state", RequestState),
+        one_of("stage", Stage),
+        sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+        sa.Index("ix_clearing_requests_state_id", "state", "id"),
+        sa.Index("ix_clearing_requests_operator_id", "operator_id", "id"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    number: str = Field(max_length=20, unique=True)
+    operator_id: UUID = Field(foreign_key="operators.id")
+    enterprise_id: UUID = Field(foreign_key="enterprises.id", index=True)
+    mode: Mode = Field(sa_type=EnumText(Mode))
+    kind: Kind = Field(sa_type=EnumText(Kind))
+    scope: Scope = Field(sa_type=EnumText(Scope))
+    invoice_types: list[str] = Field(sa_type=sa.JSON)
+    period: str = Field(max_length=7)
+    clearing_date: date
+    reason: str = Field(max_length=500)
+    contact_name: str = Field(default="", max_length=80)
+    contact_phone: str = Field(default="", max_length=40)
+    scheduled_for: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    override_window: bool = False
+    state: RequestState = Field(default=RequestState.SUBMITTED, sa_type=EnumText(RequestState))
+    stage: Stage = Field(default=Stage.INIT, sa_type=EnumText(Stage))
+    progress: int = 0
+    attempt: int = 0
+    message: str = Field(default="", max_length=500)
+    requested_by: str = Field(max_length=80)
+    requested_by_name: str = Field(max_length=120)
+    reviewed_by: str | None = Field(default=None, max_length=80)
+    reviewed_by_name: str | None = Field(default=None, max_length=120)
+    review_comment: str | None = Field(default=None, max_length=500)
+    reviewed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    executed_by: str | None = Field(default=None, max_length=80)
+    executed_by_name: str | None = Field(default=None, max_length=120)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error_code: str | None = Field(default=None, max_length=80)
+    error_message: str | None = Field(default=None, max_length=500)
+    error_remedy: str | None = Field(default=None, max_length=500)
+    error_device_code: str | None = Field(default=None, max_length=80)
+    error_device_message: str | None = Field(default=None, max_length=500)
+    backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ClearingTarget(SQLModel, table=True):
+    """One device of a request. `open` holds the device for this request: one open request a device."""
+
+    __tablename__ = "clearing_targets"
+    __table_args__ = (
+        one_of("state", TargetState),
+        sa.Index(
+            "uq_clearing_targets_open_device",
+            "device_id",
+            unique=True,
+            sqlite_where=sa.text("open"),
+            postgresql_where=sa.text("open"),
+        ),
+    )
+
+    request_id: UUID = Field(foreign_key="clearing_requests.id", primary_key=True)
+    device_id: UUID = Field(foreign_key="devices.id", primary_key=True)
+    position: int
+    device_number: str = Field(max_length=12)
+    open: bool = True
+    state: TargetState = Field(default=TargetState.WAITING, sa_type=EnumText(TargetState))
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    report_operation_id: UUID | None = None
+    clear_operation_id: UUID | None = None
+    already: bool = False
+    types: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    steps: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+
+
+class ClearingStage(SQLModel, table=True):
+    """One of the four stages of the newest attempt."""
+
+    __tablename__ = "clearing_stages"
+    __table_args__ = (one_of("name", Stage), one_of("state", StageState))
+
+    request_id: UUID = Field(foreign_key="clearing_requests.id", primary_key=True)
+    name: Stage = Field(primary_key=True, sa_type=EnumText(Stage))
+    state: StageState = Field(default=StageState.WAITING, sa_type=EnumText(StageState))
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    message: str = Field(default="", max_length=500)
+
+
+class ClearingEvent(SQLModel, table=True):
+    """One line of a request's process log."""
+
+    __tablename__ = "clearing_events"
+    __table_args__ = (sa.Index("ix_clearing_events_request_id_id", "request_id", "id"),)
+
+    id: int | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    )
+    request_id: UUID = Field(foreign_key="clearing_requests.id")
+    at: datetime = Field(sa_type=UtcDateTime)
+    level: str = Field(default="info", max_length=10)
+    text: str = Field(max_length=500)
+
+
+class ClearingRecord(SQLModel, table=True):
+    """清卡记录: the immutable result of one execution on one device.
+
+    The database refuses every UPDATE and DELETE. `evidence` keeps the lock date before and after of
+    every type, the messages exchanged with their codes, and which types had been cleared before.
+    """
+
+    __tablename__ = "clearing_records"
+    __table_args__ = (
+        one_of("mode", Mode),
+        one_of("kind", Kind),
+        one_of("scope", Scope),
+        one_of("result", Result),
+        sa.UniqueConstraint("request_id", "device_id", "attempt"),
+        sa.Index("ix_clearing_records_operator_id_id", "operator_id", "id"),
+        sa.Index("ix_clearing_records_device_id_id", "device_id", "id"),
+        sa.Index("ix_clearing_records_period_id", "period", "id"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    request_id: UUID = Field(foreign_key="clearing_requests.id")
+    attempt: int
+    operator_id: UUID = Field(foreign_key="operators.id")
+    operator_name: str = Field(max_length=80)
+    enterprise_id: UUID = Field(foreign_key="enterprises.id", index=True)
+    device_id: UUID = Field(foreign_key="devices.id")
+    device_number: str = Field(max_length=12)
+    mode: Mode = Field(sa_type=EnumText(Mode))
+    kind: Kind = Field(sa_type=EnumText(Kind))
+    scope: Scope = Field(sa_type=EnumText(Scope))
+    period: str = Field(max_length=7)
+    invoice_types: list[str] = Field(sa_type=sa.JSON)
+    result: Result = Field(sa_type=EnumText(Result))
+    already: bool = False
+    simulated: bool = False
+    error_code: str | None = Field(default=None, max_length=80)
+    error_message: str | None = Field(default=None, max_length=500)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime = Field(sa_type=UtcDateTime)
+    executed_by: str = Field(max_length=80)
+    executed_by_name: str = Field(max_length=120)
+    approved_by: str | None = Field(default=None, max_length=80)
+    approved_by_name: str | None = Field(default=None, max_length=120)
+    lock_date_before: date | None = None
+    lock_date_after: date | None = None
+    invoices_cleared: int = 0
+    amount: Decimal = Field(default=Decimal(0), sa_type=MoneyType)
+    tax: Decimal = Field(default=Decimal(0), sa_type=MoneyType)
+    backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
+    evidence: dict[str, Any] = Field(sa_type=sa.JSON)
+
+
+class ClearedType(SQLModel, table=True):
+    """That a type of a device is cleared for a period: at most once, kept by the primary key."""
+
+    __tablename__ = "clearing_cleared_types"
+
+    device_id: UUID = Field(foreign_key="devices.id", primary_key=True)
+    period: str = Field(max_length=7, primary_key=True)
+    invoice_type: str = Field(max_length=3, primary_key=True)
+    record_id: UUID = Field(foreign_key="clearing_records.id", index=True)
+
+
+class NumberSeries(SQLModel, table=True):
+    """The last number given out in a series, e.g. QK202611."""
+
+    __tablename__ = "number_series"
+
+    name: str = Field(max_length=20, primary_key=True)
+    value: int

@@ -1,0 +1,100 @@
+"""The overview (/)."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from app.accounts.deps import Reader
+from app.accounts.principal import Permission, Principal
+from app.clearing import facts, queries
+from app.clearing.contexts import Event, HomePage, MonthCount, StateCounts, Task
+from app.clearing.states import RequestState
+from app.contracts.periods import Period
+from app.core.clock import local_date
+from app.core.db import Session
+from app.core.pagination import PageRequest
+from app.core.templating import render
+from app.core.web import ClockDep, Reading
+from app.devices import queries as devices_queries
+from app.operators import queries as operators_queries
+from app.operators.queries import OperatorRow
+from app.operators.states import ClearingState
+
+router = APIRouter()
+
+_TASKS = 5
+_MONTHS = 12
+_WORDS = {
+    ClearingState.FAILED: ("上次清卡失败，打开查看原因与处理办法", "查看原因"),
+    ClearingState.LOCKED: ("设备已过锁死日期，需到办税厅处理", "处理步骤"),
+    ClearingState.DUE: ("锁死日期 {lock_date}", "清卡"),
+}
+
+
+@router.get("/")
+def home(request: Request, session: Reading, principal: Reader, clock: ClockDep) -> HTMLResponse:
+    """What the month looks like and what has to be done."""
+    now = clock()
+    today = local_date(now)
+    period = facts.default_period(None, now)
+    connected, total = devices_queries.count_connected(session, principal=principal)
+    page = HomePage(
+        today=today,
+        period=period,
+        counts=state_counts(session, principal, clock),
+        devices_connected=connected,
+        devices_total=total,
+        to_review=_to_review(session, principal),
+        tasks=tuple(_tasks(session, principal, clock)),
+        events=tuple(_events(session, principal)),
+        months=tuple(_months(session, principal, period)),
+    )
+    return render(request, "dashboard/home.html", page)
+
+
+def state_counts(session: Session, principal: Principal, clock: ClockDep) -> StateCounts:
+    """How many operators are in each state."""
+    counts = operators_queries.count_by_state(
+        session, principal=principal, today=local_date(clock())
+    )
+    return StateCounts(**{state.value: counts[state] for state in ClearingState})
+
+
+def _to_review(session: Session, principal: Principal) -> int:
+    if not principal.can(Permission.CLEARING_REVIEW):
+        return 0
+    return queries.count_requests(session, principal, RequestState.SUBMITTED)
+
+
+def _tasks(session: Session, principal: Principal, clock: ClockDep) -> list[Task]:
+    """Failures first, then locked devices, then the nearest lock dates."""
+    tasks: list[Task] = []
+    for state in (ClearingState.FAILED, ClearingState.LOCKED, ClearingState.DUE):
+        found = operators_queries.list_operators(
+            session,
+            principal=principal,
+            today=local_date(clock()),
+            page=PageRequest(_TASKS),
+            state=state,
+        )
+        tasks += [_task(row, state) for row in found.items]
+    return tasks[: 2 * _TASKS]
+
+
+def _task(row: OperatorRow, state: ClearingState) -> Task:
+    text, action = _WORDS[state]
+    what = text.format(lock_date=row.lock_date or "未读取")
+    return Task(state.value, f"{row.name} · {what}", f"/clearing/operators/{row.id}", action)
+
+
+def _events(session: Session, principal: Principal) -> list[Event]:
+    return [
+        Event(event.at, f"{operator_name} {event.text}", f"/clearing/requests/{event.request_id}")
+        for event, operator_name in queries.newest_events(session, principal, limit=10)
+    ]
+
+
+def _months(session: Session, principal: Principal, period: Period) -> list[MonthCount]:
+    first = period.plus(1 - _MONTHS)
+    counts = queries.cleared_per_month(session, principal, first)
+    months = [first.plus(index) for index in range(_MONTHS)]
+    return [MonthCount(month, *counts.get(month, (0, 0))) for month in months]

@@ -1,0 +1,198 @@
+"""One operator: devices, state, pre-checks, history; and the form that starts a clearing."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import HTMLResponse, Response
+
+from app.accounts.deps import ClearingRequester, Reader
+from app.accounts.principal import Permission, Principal
+from app.accounts.service.step_up import verify_step_up
+from app.clearing import facts, prechecks
+from app.clearing.contexts import ClearingForm
+from app.clearing.pages.operator_view import build
+from app.clearing.schemas import RequestCreate
+from app.clearing.service import control, submit
+from app.clearing.states import Kind, Mode, Scope
+from app.core.clock import SHANGHAI
+from app.core.forms import parse
+from app.core.templating import redirect, render
+from app.core.web import ClockDep, DatabaseDep, SettingsDep, database_of
+from app.devices import service as devices_service
+from app.devices.connections import AgentClients
+from app.errors import Invalid, QingkaError
+from app.operators import queries as operators_queries
+
+router = APIRouter(prefix="/clearing/operators/{operator_id}")
+
+
+class Submitted(BaseModel):
+    """The form as a browser sends it: all texts, checked boxes repeated."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    mode: str = Mode.REGULAR
+    kind: str = Kind.DEVICE
+    scope: str = Scope.FULL
+    invoice_types: list[str] = []
+    period: str = ""
+    clearing_date: str = ""
+    reason: str = ""
+    contact_name: str = ""
+    contact_phone: str = ""
+    scheduled_for: str = ""
+    override_window: str = ""
+    key: str = ""
+    password: str = ""
+
+    def again(self) -> ClearingForm:
+        """The input to be shown again; never the password."""
+        values = self.model_dump(exclude={"password", "override_window", "invoice_types"})
+        return ClearingForm(
+            **values,
+            invoice_types=tuple(self.invoice_types),
+            override_window=bool(self.override_window),
+        )
+
+    def wanted(self, operator_id: UUID) -> RequestCreate:
+        """What is asked for. Raises Invalid with a message per field."""
+        values: dict[str, Any] = self.model_dump(exclude={"password", "key"})
+        values["operator_id"] = operator_id
+        values["override_window"] = bool(self.override_window)
+        values["clearing_date"] = self.clearing_date or None
+        values["scheduled_for"] = _local_moment(self.scheduled_for)
+        if self.scope == Scope.FULL:
+            values["invoice_types"] = []
+        return parse(RequestCreate, values)
+
+
+def _local_moment(text: str) -> datetime | None:
+    """What a datetime-local field sends, in the time zone people here live in."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+    except ValueError as error:
+        raise Invalid(errors={"scheduled_for": "时间格式不正确"}) from error
+
+
+@router.get("")
+async def operator_page(
+    operator_id: UUID,
+    request: Request,
+    principal: Reader,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    check: Annotated[bool, Query()] = False,
+    confirm: Annotated[bool, Query()] = False,
+) -> HTMLResponse:
+    """The page; with `check` the pre-checks are run on the devices now, changing nothing."""
+    checks: list[prechecks.Check] = []
+    if check:
+        checks = await _run_checks(request, operator_id, principal, settings, clock)
+
+    def work() -> HTMLResponse:
+        with database.reading() as session:
+            page = build(session, operator_id, principal, clock, checks=checks)
+            return render(request, "clearing/operator.html", replace(page, dialog_open=confirm))
+
+    return await run_in_threadpool(work)
+
+
+async def _run_checks(
+    request: Request,
+    operator_id: UUID,
+    principal: Principal,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> list[prechecks.Check]:
+    agents: AgentClients = request.app.state.agents
+    database = database_of(request)
+
+    def subject() -> facts.Subject:
+        with database.reading() as session:
+            operator = operators_queries.visible(session, operator_id, principal)
+            period = facts.default_period(operator.lock_date, clock())
+            return facts.subject_of_operator(session, operator.id, period)
+
+    def evaluate(about: facts.Subject, readings: facts.Readings) -> list[prechecks.Check]:
+        with database.reading() as session:
+            return prechecks.run(facts.collect(session, about, readings, settings, clock))
+
+    about = await run_in_threadpool(subject)
+    readings = await facts.read_devices(agents, about, with_invoices=False)
+    return await run_in_threadpool(evaluate, about, readings)
+
+
+@router.post("")
+def start_clearing(
+    operator_id: UUID,
+    form: Annotated[Submitted, Form()],
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Response:
+    """确定: with the right to execute and the password it starts at once; else it goes to review.
+
+    The password is asked before anything is kept, so a wrong one does nothing.
+    """
+    executes = principal.can(Permission.CLEARING_EXECUTE)
+    try:
+        wanted = form.wanted(operator_id)
+        if executes:
+            verify_step_up(database, principal, form.password, settings=settings, clock=clock)
+        with database.transaction() as session:
+            made = submit.submit_request(session, principal=principal, clock=clock, data=wanted)
+            if executes and wanted.scheduled_for is None:
+                control.execute(session, made, principal=principal, clock=clock)
+            request_id = made.id
+    except QingkaError as error:
+        return _again(request, operator_id, form, principal, database, clock, error)
+    flash = "" if executes else "已提交，等待审核"
+    return redirect(f"/clearing/requests/{request_id}", flash=flash)
+
+
+def _again(
+    request: Request,
+    operator_id: UUID,
+    form: Submitted,
+    principal: Principal,
+    database: DatabaseDep,
+    clock: ClockDep,
+    error: QingkaError,
+) -> HTMLResponse:
+    """The page with the dialog open, the input kept, the message next to its field."""
+    errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
+    with database.reading() as session:
+        page = build(session, operator_id, principal, clock, form=form.again())
+        page = replace(page, dialog_open=True, blocked_reason="", errors=errors)
+    status = error.status if error.status in (409, 422) else 422
+    return render(request, "clearing/operator.html", page, status_code=status)
+
+
+@router.post("/refresh")
+def refresh_devices(
+    operator_id: UUID,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Response:
+    """重新读取设备: all devices of the operator, one after the other."""
+    results = devices_service.refresh_devices_of(
+        database, operator_id, principal=principal, settings=settings, clock=clock
+    )
+    kind = "ok" if all(results.values()) else "warn"
+    done = sum(results.values())
+    text = f"已读取 {done} 台设备" + (
+        f"，{len(results) - done} 台未能读取" if kind == "warn" else ""
+    )
+    return redirect(f"/clearing/operators/{operator_id}", flash=text, kind=kind)

@@ -1,0 +1,171 @@
+"""Builds what the operator's page shows."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from app.accounts.principal import Permission, Principal
+from app.clearing import facts, queries
+from app.clearing.contexts import (
+    CheckItem,
+    ClearingForm,
+    DeviceCard,
+    Event,
+    Impact,
+    OperatorPage,
+    RequestRef,
+    TypeRow,
+)
+from app.clearing.models import ClearingRequest
+from app.clearing.pages.records import record_row
+from app.clearing.prechecks import Check
+from app.clearing.queries import RecordFilter
+from app.clearing.states import Kind, Mode, RequestState, Scope
+from app.contracts.devices import InvoiceType
+from app.contracts.periods import Period
+from app.core.clock import Clock, local_date
+from app.core.db import Session
+from app.core.ids import new_token
+from app.core.pagination import PageRequest
+from app.devices import queries as devices_queries
+from app.devices.models import Device, DeviceMonitor
+from app.devices.states import clock_now, type_state
+from app.enterprises.models import Enterprise
+from app.invoices import queries as invoices_queries
+from app.invoices.queries import TypeTotals
+from app.operators import queries as operators_queries
+from app.operators.states import state_of
+
+_RECORDS = 6
+_EVENTS = 12
+
+
+def build(
+    session: Session,
+    operator_id: UUID,
+    principal: Principal,
+    clock: Clock,
+    *,
+    form: ClearingForm | None = None,
+    checks: Sequence[Check] = (),
+) -> OperatorPage:
+    """The page as it stands; nothing is read from the devices here."""
+    now = clock()
+    operator = operators_queries.visible(session, operator_id, principal)
+    enterprise = session.get_one(Enterprise, operator.enterprise_id)
+    period = facts.default_period(operator.lock_date, now)
+    devices = devices_queries.in_use_of_operator(session, operator.id)
+    ids = [device.id for device in devices]
+    monitors = devices_queries.monitors_of(session, ids)
+    totals = invoices_queries.totals_of(session, ids, period)
+    drafts = invoices_queries.count_drafts(session, ids)
+    held = queries.open_request_of(session, operator.id)
+    records, _ = queries.page_of_records(
+        session, principal, PageRequest(_RECORDS), RecordFilter(operator_id=operator.id)
+    )
+    types = sorted({monitor.invoice_type.value for found in monitors.values() for monitor in found})
+    return OperatorPage(
+        id=str(operator.id),
+        code=operator.code,
+        name=operator.name,
+        state=state_of(operator.attention, operator.lock_date, local_date(now)),
+        department=operator.department,
+        phone=operator.phone,
+        enterprise=enterprise.name,
+        tax_no=enterprise.tax_no,
+        filing_cycle=enterprise.filing_cycle,
+        period=period,
+        lock_date=operator.lock_date,
+        days_left=_days_left(operator.lock_date, now),
+        last_cleared_at=operator.last_cleared_at,
+        devices=tuple(_card(one, monitors[one.id], totals[one.id], now) for one in devices),
+        checks=tuple(CheckItem(one.severity, one.message, one.remedy) for one in checks),
+        events=tuple(
+            Event(event.at, event.text, f"/clearing/requests/{event.request_id}")
+            for event in queries.newest_events_of(session, operator.id, limit=_EVENTS)
+        ),
+        records=tuple(record_row(record) for record in records),
+        open_request=RequestRef(str(held.id), held.number, held.state) if held else None,
+        impact=Impact(
+            invoices=sum(total.count for found in totals.values() for total in found),
+            type_count=len(types),
+            drafts=drafts,
+        ),
+        form=form or new_form(period, clock, enterprise),
+        type_options=tuple(types),
+        can_request=principal.can(Permission.CLEARING_REQUEST),
+        can_execute=principal.can(Permission.CLEARING_EXECUTE),
+        can_refresh=principal.can(Permission.CLEARING_REQUEST)
+        or principal.can(Permission.DEVICES_WRITE),
+        blocked_reason=_blocked(devices, held),
+    )
+
+
+def new_form(period: Period, clock: Clock, enterprise: Enterprise) -> ClearingForm:
+    """A form with what most people mean."""
+    return ClearingForm(
+        mode=Mode.REGULAR,
+        kind=Kind.DEVICE,
+        scope=Scope.FULL,
+        invoice_types=(),
+        period=period,
+        clearing_date=local_date(clock()).isoformat(),
+        reason=f"{period} 属期申报已完成，按期清卡",
+        contact_name=enterprise.contact_name,
+        contact_phone=enterprise.contact_phone,
+        key=new_token(128),
+    )
+
+
+def _card(
+    device: Device,
+    monitors: Sequence[DeviceMonitor],
+    totals: Sequence[TypeTotals],
+    now: datetime,
+) -> DeviceCard:
+    by_type = {total.invoice_type: total for total in totals}
+    return DeviceCard(
+        id=str(device.id),
+        number=device.number,
+        kind=device.kind,
+        state=device.state,
+        machine_no=device.machine_no,
+        lock_date=device.lock_date,
+        days_left=_days_left(device.lock_date, now),
+        last_cleared_at=device.last_cleared_at,
+        clock_drift_seconds=device.clock_drift_seconds,
+        read_at=device.read_at,
+        fault_message=device.fault_message,
+        types=tuple(_type_row(device, monitor, by_type, now) for monitor in monitors),
+    )
+
+
+def _type_row(
+    device: Device,
+    monitor: DeviceMonitor,
+    totals: dict[InvoiceType, TypeTotals],
+    now: datetime,
+) -> TypeRow:
+    total = totals.get(monitor.invoice_type)
+    shown = clock_now(now, device.clock_drift_seconds)
+    return TypeRow(
+        invoice_type=monitor.invoice_type,
+        state=type_state(monitor.last_reported_at, monitor.lock_date, shown),
+        report_from=monitor.report_from.date(),
+        last_reported_at=monitor.last_reported_at,
+        lock_date=monitor.lock_date,
+        invoices=total.count if total else 0,
+        amount=total.amount if total else None,
+    )
+
+
+def _days_left(lock_date: date | None, now: datetime) -> int | None:
+    return None if lock_date is None else (lock_date - local_date(now)).days
+
+
+def _blocked(devices: Sequence[Device], held: ClearingRequest | None) -> str:
+    if not devices:
+        return "还没有登记税控设备"
+    if held is not None and held.state is RequestState.RUNNING:
+        return f"正在清卡（{held.number}）"
+    return ""

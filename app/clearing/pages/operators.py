@@ -1,0 +1,106 @@
+"""清卡管理: the list of operators (/clearing)."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import HTMLResponse
+
+from app.accounts.deps import Reader
+from app.accounts.principal import Principal
+from app.clearing import facts
+from app.clearing.contexts import ListPage, OperatorRow
+from app.clearing.pages.home import state_counts
+from app.core.clock import local_date
+from app.core.db import Session
+from app.core.forms import blank_is_none, pager
+from app.core.page_parts import Option, Segment
+from app.core.templating import render
+from app.core.web import ClockDep, Paging, Reading
+from app.enterprises import queries as enterprises_queries
+from app.operators import queries as operators_queries
+from app.operators.states import ClearingState
+
+router = APIRouter()
+
+_LABELS = {
+    "": "全部",
+    "due": "待清卡",
+    "running": "清卡中",
+    "cleared": "已清卡",
+    "failed": "失败",
+    "locked": "已锁死",
+}
+
+
+@router.get("/clearing")
+def operator_list(
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    clock: ClockDep,
+    paging: Paging,
+    q: Annotated[str, Query(max_length=100)] = "",
+    state: Annotated[ClearingState | None, Query(), blank_is_none] = None,
+    enterprise_id: Annotated[UUID | None, Query(), blank_is_none] = None,
+    x_fragment: Annotated[str, Header()] = "",
+) -> HTMLResponse:
+    """Searchable by name, code, pinyin, department, device number; the most urgent first."""
+    today = local_date(clock())
+    found = operators_queries.list_operators(
+        session,
+        principal=principal,
+        today=today,
+        page=paging,
+        q=q,
+        state=state,
+        enterprise_id=enterprise_id,
+        active=True,
+    )
+    fragment = x_fragment == "rows"
+    filters = {"q": q, "state": state or "", "enterprise_id": enterprise_id or ""}
+    page = ListPage(
+        q=q,
+        state=state or "",
+        enterprise_id=str(enterprise_id or ""),
+        limit=paging.limit,
+        period=facts.default_period(None, clock()),
+        counts=None if fragment else state_counts(session, principal, clock),
+        enterprises=() if fragment else _enterprises(session, principal),
+        segments=() if fragment else _segments(filters),
+        rows=tuple(
+            OperatorRow(
+                id=str(row.id),
+                code=row.code,
+                name=row.name,
+                state=row.clearing_state,
+                enterprise=row.enterprise_name,
+                device_numbers=row.device_numbers,
+                lock_date=row.lock_date,
+                days_left=None if row.lock_date is None else (row.lock_date - today).days,
+                last_cleared_at=row.last_cleared_at,
+            )
+            for row in found.items
+        ),
+        pager=pager("/clearing", {**filters, "limit": paging.limit}, paging, found.next_cursor),
+    )
+    return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)
+
+
+def _enterprises(session: Session, principal: Principal) -> tuple[Option, ...]:
+    found = enterprises_queries.names_for_choice(session, principal=principal)
+    return tuple(Option(str(enterprise_id), name) for enterprise_id, name in found)
+
+
+def _segments(filters: Mapping[str, object]) -> tuple[Segment, ...]:
+    kept = {name: value for name, value in filters.items() if name != "state" and value}
+    return tuple(
+        Segment(
+            label,
+            f"/clearing?{urlencode({**kept, 'state': state})}" if state or kept else "/clearing",
+            current=state == filters["state"],
+        )
+        for state, label in _LABELS.items()
+    )

@@ -1,0 +1,146 @@
+"""清卡记录: list and detail of the immutable results (/clearing/records)."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse
+
+from app.accounts.deps import Reader
+from app.clearing import queries
+from app.clearing.contexts import (
+    EvidenceStep,
+    Failure,
+    RecordPage,
+    RecordRow,
+    RecordsPage,
+    RequestRef,
+)
+from app.clearing.models import ClearingRecord
+from app.clearing.pages.request_view import backup_ref, outcome_rows
+from app.clearing.queries import RecordFilter
+from app.clearing.states import Result
+from app.contracts.faults import FAULTS
+from app.contracts.operations import OperationStep
+from app.contracts.periods import Period
+from app.core.forms import blank_is_none, pager
+from app.core.templating import render
+from app.core.web import Paging, Reading
+from app.enterprises.models import Enterprise
+
+router = APIRouter()
+
+
+@router.get("/clearing/records")
+def record_list(
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    paging: Paging,
+    q: Annotated[str, Query(max_length=100)] = "",
+    period: Annotated[Period | None, Query(), blank_is_none] = None,
+    result: Annotated[Result | None, Query(), blank_is_none] = None,
+) -> HTMLResponse:
+    """Newest first; `q` is the beginning of a device number or part of an operator's name or code."""
+    wanted = RecordFilter(period=period, result=result, q=q.strip())
+    rows, cursor = queries.page_of_records(session, principal, paging, wanted)
+    filters = {"q": q, "period": period or "", "result": result or "", "limit": paging.limit}
+    page = RecordsPage(
+        q=q,
+        period=period or "",
+        result=result or "",
+        limit=paging.limit,
+        rows=tuple(record_row(record) for record in rows),
+        pager=pager("/clearing/records", filters, paging, cursor),
+    )
+    return render(request, "clearing/records.html", page)
+
+
+@router.get("/clearing/records/{record_id}")
+def record_page(
+    record_id: UUID, request: Request, session: Reading, principal: Reader
+) -> HTMLResponse:
+    """One record with its evidence."""
+    record = queries.record(session, record_id, principal)
+    asked = queries.request(session, record.request_id)
+    page = RecordPage(
+        id=str(record.id),
+        result=record.result,
+        operator_id=str(record.operator_id),
+        operator_name=record.operator_name,
+        enterprise=session.get_one(Enterprise, record.enterprise_id).name,
+        device_number=record.device_number,
+        request=RequestRef(str(asked.id), asked.number, asked.state),
+        period=record.period,
+        mode=record.mode,
+        kind=record.kind,
+        scope=record.scope,
+        invoice_types=tuple(record.invoice_types),
+        already=record.already,
+        simulated_device=record.simulated,
+        failure=_failure(record),
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        duration_seconds=_seconds(record.started_at, record.finished_at),
+        executed_by=record.executed_by_name,
+        approved_by=record.approved_by_name or "",
+        lock_date_before=record.lock_date_before,
+        lock_date_after=record.lock_date_after,
+        invoices_cleared=record.invoices_cleared,
+        amount=record.amount,
+        tax=record.tax,
+        backup=backup_ref(session, record.backup_id),
+        outcomes=tuple(outcome_rows(record.device_number, record.evidence.get("types", []))),
+        steps=tuple(map(_step, record.evidence.get("steps", []))),
+    )
+    return render(request, "clearing/record.html", page)
+
+
+def record_row(record: ClearingRecord) -> RecordRow:
+    """One line of a list of records."""
+    return RecordRow(
+        id=str(record.id),
+        finished_at=record.finished_at,
+        operator_name=record.operator_name,
+        device_number=record.device_number,
+        period=record.period,
+        mode=record.mode,
+        scope=record.scope,
+        result=record.result,
+        lock_date_before=record.lock_date_before,
+        lock_date_after=record.lock_date_after,
+        invoices_cleared=record.invoices_cleared,
+        amount=record.amount,
+        executed_by=record.executed_by_name,
+        simulated=record.simulated,
+    )
+
+
+def _step(raw: dict[str, object]) -> EvidenceStep:
+    step = OperationStep.model_validate(raw)
+    return EvidenceStep(
+        step.finished_at or step.started_at,
+        step.name,
+        step.invoice_type or "",
+        step.state,
+        step.message,
+        step.device_code,
+    )
+
+
+def _failure(record: ClearingRecord) -> Failure | None:
+    if record.error_code is None:
+        return None
+    known = FAULTS.get(record.error_code)
+    return Failure(
+        record.error_code,
+        record.error_message or "",
+        known.remedy if known else "",
+        record.evidence.get("device_code", ""),
+        record.evidence.get("device_message", ""),
+    )
+
+
+def _seconds(start: datetime, end: datetime) -> int:
+    return max(0, round((end - start).total_seconds()))

@@ -1,0 +1,149 @@
+"""One clearing request as it runs and ends: live progress, result, what can be done now."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, Response
+
+from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.principal import Principal
+from app.accounts.service.step_up import verify_step_up
+from app.clearing import queries
+from app.clearing.models import ClearingRequest
+from app.clearing.pages.request_view import build
+from app.clearing.service import control
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.core.templating import redirect, render
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
+from app.errors import QingkaError
+
+router = APIRouter(prefix="/clearing/requests/{request_id}")
+
+Password = Annotated[str, Form(max_length=200)]
+Change = Callable[[Session, ClearingRequest], None]
+
+
+@router.get("")
+def request_page(
+    request_id: UUID, request: Request, session: Reading, principal: Reader, clock: ClockDep
+) -> HTMLResponse:
+    """The page; it follows the events while something runs."""
+    return render(request, "clearing/request.html", build(session, request_id, principal, clock))
+
+
+@router.post("/execute")
+def execute(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingExecutor,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    password: Password = "",
+) -> Response:
+    """Start a submitted or approved request now."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        control.execute(session, found, principal=principal, clock=clock)
+
+    def check() -> None:
+        verify_step_up(database, principal, password, settings=settings, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "execute", change, check)
+
+
+@router.post("/retry")
+def retry(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingExecutor,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    password: Password = "",
+) -> Response:
+    """重试: always safe."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        control.retry(session, found, principal=principal, clock=clock)
+
+    def check() -> None:
+        verify_step_up(database, principal, password, settings=settings, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "retry", change, check)
+
+
+@router.post("/cancel")
+def cancel(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    clock: ClockDep,
+) -> Response:
+    """Give the request up before it runs."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        control.cancel(session, found, principal=principal, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "cancel", change)
+
+
+@router.post("/confirm")
+def confirm(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    clock: ClockDep,
+) -> Response:
+    """确认清卡成功."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        control.confirm(session, found, principal=principal, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "confirm", change)
+
+
+def _do(
+    request: Request,
+    request_id: UUID,
+    database: Database,
+    principal: Principal,
+    clock: Clock,
+    dialog: str,
+    change: Change,
+    check: Callable[[], None] | None = None,
+) -> Response:
+    """Check, change in one transaction, back to the page; a refusal shows the page with why."""
+    try:
+        if check is not None:
+            check()
+        with database.transaction() as session:
+            queries.visible_request(session, request_id, principal)
+            change(session, queries.locked_request(session, request_id))
+    except QingkaError as error:
+        if error.status not in (403, 409, 422):
+            raise
+        return _again(request, request_id, database, principal, clock, dialog, error)
+    return redirect(f"/clearing/requests/{request_id}")
+
+
+def _again(
+    request: Request,
+    request_id: UUID,
+    database: Database,
+    principal: Principal,
+    clock: Clock,
+    dialog: str,
+    error: QingkaError,
+) -> HTMLResponse:
+    errors = dict(error.errors) or {"form": f"{error.detail}。{error.remedy}"}
+    with database.reading() as session:
+        page = build(session, request_id, principal, clock)
+    page = replace(page, dialog_open=dialog, errors=errors)
+    return render(request, "clearing/request.html", page, status_code=error.status)

@@ -1,0 +1,149 @@
+"""Builds what a request's page shows."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from app.accounts.principal import Permission, Principal
+from app.backups.models import Backup
+from app.clearing import queries
+from app.clearing.contexts import (
+    BackupRef,
+    Failure,
+    LogLine,
+    RequestActions,
+    RequestPage,
+    StageView,
+    TypeOutcomeRow,
+)
+from app.clearing.models import ClearingRecord, ClearingRequest, ClearingTarget
+from app.clearing.states import (
+    ENDED_STATES,
+    EXECUTABLE_STATES,
+    RETRYABLE_STATES,
+    TRANSITIONS,
+    RequestState,
+    Result,
+)
+from app.contracts.operations import TypeOutcome
+from app.core.clock import Clock
+from app.core.db import Session
+from app.core.ids import new_token
+from app.core.money import ZERO
+from app.enterprises.models import Enterprise
+from app.operators.models import Operator
+
+
+def build(session: Session, request_id: UUID, principal: Principal, clock: Clock) -> RequestPage:
+    """The page as it stands."""
+    request = queries.visible_request(session, request_id, principal)
+    operator = session.get_one(Operator, request.operator_id)
+    enterprise = session.get_one(Enterprise, request.enterprise_id)
+    targets = queries.targets(session, request_id)
+    records = queries.records_of(session, [request_id])[request_id]
+    succeeded = [record for record in records if record.result is Result.SUCCEEDED]
+    end = request.finished_at or clock()
+    live = request.state not in ENDED_STATES
+    return RequestPage(
+        id=str(request.id),
+        number=request.number,
+        state=request.state,
+        operator_id=str(operator.id),
+        operator_name=operator.name,
+        operator_code=operator.code,
+        enterprise=enterprise.name,
+        device_numbers=tuple(target.device_number for target in targets),
+        mode=request.mode,
+        kind=request.kind,
+        scope=request.scope,
+        invoice_types=tuple(request.invoice_types),
+        period=request.period,
+        clearing_date=request.clearing_date,
+        reason=request.reason,
+        contact_name=request.contact_name,
+        contact_phone=request.contact_phone,
+        scheduled_for=request.scheduled_for,
+        requested_by=request.requested_by_name,
+        created_at=request.created_at,
+        reviewed_by=request.reviewed_by_name or "",
+        reviewed_at=request.reviewed_at,
+        review_comment=request.review_comment or "",
+        executed_by=request.executed_by_name or "",
+        stages=tuple(
+            StageView(stage.name, stage.state, stage.message)
+            for stage in queries.stages(session, request_id)
+        ),
+        progress=request.progress,
+        message=request.message,
+        elapsed_seconds=int((end - request.started_at).total_seconds())
+        if request.started_at
+        else 0,
+        log=tuple(
+            LogLine(event.at, event.text, event.level)
+            for event in queries.events(session, request_id)
+        ),
+        outcomes=tuple(_outcomes(targets, succeeded)),
+        invoices_cleared=sum(record.invoices_cleared for record in succeeded),
+        amount=sum((record.amount for record in succeeded), ZERO),
+        backup=backup_ref(session, request.backup_id),
+        record_ids=tuple(str(record.id) for record in records),
+        failure=_failure(request),
+        actions=_actions(request, principal),
+        key=new_token(128),
+        events_url=f"/api/v1/clearing-requests/{request.id}/events" if live else "",
+    )
+
+
+def backup_ref(session: Session, backup_id: UUID | None) -> BackupRef | None:
+    """A link to the backup, if there is one."""
+    backup = session.get(Backup, backup_id) if backup_id else None
+    if backup is None:
+        return None
+    return BackupRef(str(backup.id), backup.invoices, backup.size, backup.verified_at)
+
+
+def _outcomes(
+    targets: Sequence[ClearingTarget], succeeded: Sequence[ClearingRecord]
+) -> Iterator[TypeOutcomeRow]:
+    done = {record.device_id for record in succeeded}
+    for target in targets:
+        if target.device_id in done:
+            yield from outcome_rows(target.device_number, target.types)
+
+
+def outcome_rows(
+    device_number: str, types: Sequence[dict[str, object]]
+) -> Iterator[TypeOutcomeRow]:
+    """Lock dates before and after, from what the operation left."""
+    for one in map(TypeOutcome.model_validate, types):
+        yield TypeOutcomeRow(
+            device_number,
+            one.invoice_type,
+            one.lock_date_before,
+            one.lock_date_after,
+            one.already,
+        )
+
+
+def _failure(request: ClearingRequest) -> Failure | None:
+    if request.error_code is None:
+        return None
+    return Failure(
+        request.error_code,
+        request.error_message or "",
+        request.error_remedy or "",
+        request.error_device_code or "",
+        request.error_device_message or "",
+    )
+
+
+def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
+    state = request.state
+    executes = principal.can(Permission.CLEARING_EXECUTE)
+    own = request.requested_by == str(principal.id)
+    return RequestActions(
+        execute=executes and state in EXECUTABLE_STATES,
+        cancel=principal.can(Permission.CLEARING_REQUEST)
+        and RequestState.CANCELLED in TRANSITIONS[state],
+        retry=executes and state in RETRYABLE_STATES,
+        confirm=state is RequestState.SUCCEEDED and (own or principal.can(Permission.ADMIN)),
+    )

@@ -1,0 +1,60 @@
+"""Requests and records as the API shows them."""
+
+from collections.abc import Sequence
+
+from app.clearing import queries
+from app.clearing.models import ClearingRecord, ClearingRequest
+from app.clearing.schemas import (
+    ErrorPublic,
+    RecordPublic,
+    RequestPublic,
+    StagePublic,
+)
+from app.core.db import Session
+
+_SAME = set(RequestPublic.model_fields) - {"stages", "device_ids", "error", "record_ids"}
+
+
+def requests_public(session: Session, requests: Sequence[ClearingRequest]) -> list[RequestPublic]:
+    """Several requests with their stages, devices and records: four selects however many there are."""
+    ids = [request.id for request in requests]
+    stages = queries.stages_of(session, ids)
+    targets = queries.targets_of(session, ids)
+    records = queries.records_of(session, ids)
+    return [
+        RequestPublic.model_validate(
+            {
+                **request.model_dump(include=_SAME),
+                "stages": [
+                    StagePublic.model_validate(stage.model_dump()) for stage in stages[request.id]
+                ],
+                "device_ids": [target.device_id for target in targets[request.id]],
+                "error": error_public(request),
+                "record_ids": [record.id for record in records[request.id]],
+            }
+        )
+        for request in requests
+    ]
+
+
+def request_public(session: Session, request: ClearingRequest) -> RequestPublic:
+    """One request."""
+    return requests_public(session, [request])[0]
+
+
+def error_public(request: ClearingRequest) -> ErrorPublic | None:
+    """Why it failed, if it did."""
+    if request.error_code is None:
+        return None
+    return ErrorPublic(
+        code=request.error_code,
+        message=request.error_message or "",
+        remedy=request.error_remedy or "",
+        device_code=request.error_device_code,
+        device_message=request.error_device_message,
+    )
+
+
+def record_public(record: ClearingRecord) -> RecordPublic:
+    """One record."""
+    return RecordPublic.model_validate(record)

@@ -1,0 +1,171 @@
+"""What the REST API takes and gives about clearing (api.md)."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from app.clearing.prechecks import Severity
+from app.clearing.states import Kind, Mode, RequestState, Result, Scope, Stage, StageState
+from app.contracts.devices import InvoiceType
+from app.contracts.periods import Period
+from app.core.money import Money
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")
+]
+ShortText = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=80, pattern=r"^[^\x00]*$")
+]
+Phone = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=40, pattern=r"^[0-9+\-() 转]*$")
+]
+
+
+class RequestCreate(BaseModel):
+    """POST /clearing-requests."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operator_id: UUID
+    device_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=100)
+    mode: Mode = Mode.REGULAR
+    kind: Kind = Kind.DEVICE
+    scope: Scope = Scope.FULL
+    invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
+    period: Period
+    clearing_date: date | None = None
+    reason: Annotated[Text, StringConstraints(min_length=1)]
+    contact_name: ShortText = ""
+    contact_phone: Phone = ""
+    scheduled_for: datetime | None = None
+    override_window: bool = False
+
+    @model_validator(mode="after")
+    def _types_fit_scope(self) -> "RequestCreate":
+        if self.scope is Scope.PARTIAL and not self.invoice_types:
+            raise ValueError("部分清卡需要选择至少一个发票类型")
+        if self.scope is Scope.FULL and self.invoice_types:
+            raise ValueError("全面清卡不需要选择发票类型")
+        return self
+
+
+class ExecuteBody(BaseModel):
+    """POST …/execute and …/retry: people confirm with their password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class ErrorPublic(BaseModel):
+    """Why a request failed."""
+
+    code: str
+    message: str
+    remedy: str
+    device_code: str | None = None
+    device_message: str | None = None
+
+
+class StagePublic(BaseModel):
+    """One stage of a request."""
+
+    name: Stage
+    state: StageState
+    started_at: datetime | None
+    finished_at: datetime | None
+    message: str
+
+
+class RequestPublic(BaseModel):
+    """A clearing request with how far it is."""
+
+    id: UUID
+    number: str
+    state: RequestState
+    stage: Stage
+    progress: int
+    message: str
+    stages: list[StagePublic]
+    operator_id: UUID
+    device_ids: list[UUID]
+    mode: Mode
+    kind: Kind
+    scope: Scope
+    invoice_types: list[InvoiceType]
+    period: Period
+    clearing_date: date
+    reason: str
+    contact_name: str
+    contact_phone: str
+    scheduled_for: datetime | None
+    override_window: bool
+    attempt: int
+    requested_by: str
+    reviewed_by: str | None
+    review_comment: str | None
+    executed_by: str | None
+    error: ErrorPublic | None
+    record_ids: list[UUID]
+    backup_id: UUID | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RecordPublic(BaseModel):
+    """An immutable clearing record."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    request_id: UUID
+    attempt: int
+    operator_id: UUID
+    operator_name: str
+    device_id: UUID
+    device_number: str
+    mode: Mode
+    kind: Kind
+    scope: Scope
+    period: Period
+    invoice_types: list[InvoiceType]
+    result: Result
+    already: bool
+    simulated: bool
+    error_code: str | None
+    error_message: str | None
+    started_at: datetime
+    finished_at: datetime
+    executed_by: str
+    executed_by_name: str
+    approved_by: str | None
+    approved_by_name: str | None
+    lock_date_before: date | None
+    lock_date_after: date | None
+    invoices_cleared: int
+    amount: Money
+    tax: Money
+    backup_id: UUID | None
+
+
+class CheckPublic(BaseModel):
+    """One pre-check."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str
+
+
+class PreChecksPublic(BaseModel):
+    """GET /operators/{id}/pre-checks."""
+
+    ok: bool
+    period: Period
+    checks: list[CheckPublic]

@@ -1,0 +1,1 @@
+"""Use cases of clearing: submit, control (execute, retry, cancel, confirm), progress, outcome."""

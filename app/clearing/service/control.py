@@ -1,0 +1,129 @@
+"""Execute, retry, cancel and confirm a request. Every change of state goes through `move`."""
+
+from sqlalchemy.exc import IntegrityError
+
+from app.accounts.principal import Permission, Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.clearing import dispatch, errors, queries
+from app.clearing.models import ClearingRequest
+from app.clearing.service import progress
+from app.clearing.states import (
+    EXECUTABLE_STATES,
+    RETRYABLE_STATES,
+    TRANSITIONS,
+    RequestState,
+    TargetState,
+)
+from app.core.clock import Clock
+from app.core.db import Session
+from app.errors import Forbidden
+from app.operators import service as operators_service
+from app.operators.models import Attention
+
+
+def move(request: ClearingRequest, to: RequestState, clock: Clock) -> None:
+    """Change the state, or raise `errors.RequestState` when the table of states does not allow it."""
+    if to not in TRANSITIONS[request.state]:
+        raise errors.RequestState(f"申请 {request.number} 当前为 {request.state}，不能变为 {to}")
+    request.state = to
+    request.updated_at = clock()
+
+
+def execute(
+    session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
+) -> None:
+    """Start the first execution; the caller has asked a person for the password again.
+
+    Who holds `clearing:execute` may execute without a review (product.md 3.5).
+    """
+    if request.state not in EXECUTABLE_STATES:
+        raise errors.RequestState(f"申请 {request.number} 已是 {request.state}，不能再次执行")
+    if request.state is RequestState.SUBMITTED and not principal.can(Permission.CLEARING_EXECUTE):
+        raise errors.ReviewRequired
+    _start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
+
+
+def retry(
+    session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
+) -> None:
+    """Run a failed request, or one whose outcome is not known, again. Always safe.
+
+    A device operation whose outcome is not final is taken up again, never repeated.
+    """
+    if request.state not in RETRYABLE_STATES:
+        raise errors.RequestState(f"申请 {request.number} 当前为 {request.state}，不需要重试")
+    for target in queries.targets(session, request.id):
+        if target.state is not TargetState.SUCCEEDED:
+            target.open, target.started_at = True, None
+            session.add(target)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise errors.ClearingInProgress from error
+    _start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_RETRIED)
+
+
+def cancel(
+    session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
+) -> None:
+    """Give a request up before it runs."""
+    move(request, RequestState.CANCELLED, clock)
+    release(session, request)
+    session.add(request)
+    _record(session, request, principal, AuditAction.CLEARING_CANCELLED, clock)
+
+
+def confirm(
+    session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
+) -> None:
+    """确认清卡成功, by whom it was asked for (or an admin)."""
+    own = request.requested_by == str(principal.id)
+    if not own and not principal.can(Permission.ADMIN):
+        raise Forbidden("只有申请人可以确认")
+    move(request, RequestState.CONFIRMED, clock)
+    session.add(request)
+    _record(session, request, principal, AuditAction.CLEARING_CONFIRMED, clock)
+
+
+def release(session: Session, request: ClearingRequest) -> None:
+    """Let other requests have the devices."""
+    for target in queries.targets(session, request.id):
+        target.open = False
+        session.add(target)
+
+
+def _start(
+    session: Session,
+    request: ClearingRequest,
+    *,
+    principal: Principal,
+    clock: Clock,
+    action: AuditAction,
+) -> None:
+    move(request, RequestState.RUNNING, clock)
+    request.attempt += 1
+    request.started_at, request.finished_at = clock(), None
+    request.executed_by, request.executed_by_name = str(principal.id), principal.display_name
+    progress.restart(session, request)
+    operators_service.set_attention(session, request.operator_id, Attention.RUNNING)
+    _record(session, request, principal, action, clock)
+    dispatch.after_commit(session, request.id, request.attempt)
+
+
+def _record(
+    session: Session,
+    request: ClearingRequest,
+    principal: Principal,
+    action: AuditAction,
+    clock: Clock,
+) -> None:
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=action,
+        object_type="clearing_request",
+        object_id=str(request.id),
+        at=clock(),
+        details={"number": request.number, "attempt": request.attempt},
+    )

@@ -1,0 +1,149 @@
+"""Submit a clearing request: what is asked for is checked against the rules before anything is kept."""
+
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from app.accounts.principal import Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.clearing import queries
+from app.clearing.errors import (
+    AlreadyCleared,
+    ClearingInProgress,
+    NoDevices,
+    NotDue,
+    OperatorInactive,
+    TypeNotAuthorized,
+)
+from app.clearing.models import ClearingRequest, ClearingStage, ClearingTarget
+from app.clearing.schemas import RequestCreate
+from app.clearing.states import STAGES
+from app.contracts.periods import Period
+from app.core.clock import Clock, local_date
+from app.core.db import Session
+from app.devices import queries as devices_queries
+from app.devices.models import Device
+from app.operators import queries as operators_queries
+from app.operators.models import Operator
+
+
+def submit_request(
+    session: Session, *, principal: Principal, clock: Clock, data: RequestCreate
+) -> ClearingRequest:
+    """Keep a new request for the operator's devices.
+
+    Raises AlreadyCleared when every device is cleared for the period, ClearingInProgress when one of
+    them is held by an open request, NotDue for a month that has not ended.
+    """
+    now = clock()
+    operator = operators_queries.visible(session, data.operator_id, principal)
+    if not operator.active:
+        raise OperatorInactive
+    if data.period >= Period.of(local_date(now)):
+        raise NotDue(errors={"period": "该月份尚未结束"})
+    devices = _devices_to_clear(session, operator, data)
+    request = _new_request(session, operator, data, principal, clock)
+    _hold(session, request, devices)
+    session.add_all(ClearingStage(request_id=request.id, name=stage) for stage in STAGES)
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=AuditAction.CLEARING_SUBMITTED,
+        object_type="clearing_request",
+        object_id=str(request.id),
+        at=now,
+        details={
+            "number": request.number,
+            "operator": operator.code,
+            "devices": [device.number for device in devices],
+            "period": request.period,
+            "mode": request.mode,
+            "kind": request.kind,
+            "scope": request.scope,
+            "invoice_types": list(request.invoice_types),
+            "reason": request.reason,
+        },
+    )
+    return request
+
+
+def _devices_to_clear(session: Session, operator: Operator, data: RequestCreate) -> list[Device]:
+    """The devices to clear, sub machines before the main machine; already cleared ones left out."""
+    devices = _chosen(devices_queries.in_use_of_operator(session, operator.id), data.device_ids)
+    if not devices:
+        raise NoDevices
+    monitors = devices_queries.monitors_of(session, [device.id for device in devices])
+    cleared = queries.cleared_types(session, [device.id for device in devices], data.period)
+    left: list[Device] = []
+    for device in devices:
+        authorised = {monitor.invoice_type.value for monitor in monitors[device.id]}
+        wanted = {kind.value for kind in data.invoice_types} or authorised
+        if authorised and not wanted <= authorised:
+            raise TypeNotAuthorized(
+                f"设备 {device.number} 没有 {'、'.join(sorted(wanted - authorised))} 的授权",
+                errors={"invoice_types": "包含设备未授权的发票类型"},
+            )
+        if not wanted or not wanted <= cleared[device.id]:
+            left.append(device)
+    if not left:
+        raise AlreadyCleared(f"{operator.name} 的设备属期 {data.period} 已经清卡，请勿重复清卡。")
+    return sorted(
+        left, key=lambda device: (not device.machine_no, device.machine_no or 0, device.number)
+    )
+
+
+def _chosen(devices: list[Device], wanted: list[UUID] | None) -> list[Device]:
+    if wanted is None:
+        return devices
+    known = {device.id: device for device in devices}
+    if not set(wanted) <= set(known):
+        raise NoDevices("所选设备不属于该操作员或已注销", errors={"device_ids": "不属于该操作员"})
+    return [known[device_id] for device_id in dict.fromkeys(wanted)]
+
+
+def _new_request(
+    session: Session,
+    operator: Operator,
+    data: RequestCreate,
+    principal: Principal,
+    clock: Clock,
+) -> ClearingRequest:
+    now = clock()
+    request = ClearingRequest(
+        number=queries.next_number(session, local_date(now)),
+        operator_id=operator.id,
+        enterprise_id=operator.enterprise_id,
+        mode=data.mode,
+        kind=data.kind,
+        scope=data.scope,
+        invoice_types=[kind.value for kind in dict.fromkeys(data.invoice_types)],
+        period=data.period,
+        clearing_date=data.clearing_date or local_date(now),
+        reason=data.reason,
+        contact_name=data.contact_name,
+        contact_phone=data.contact_phone,
+        scheduled_for=data.scheduled_for,
+        override_window=data.override_window,
+        requested_by=str(principal.id),
+        requested_by_name=principal.display_name,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(request)
+    session.flush()
+    return request
+
+
+def _hold(session: Session, request: ClearingRequest, devices: list[Device]) -> None:
+    """Take the devices; a unique index lets one open request have a device."""
+    session.add_all(
+        ClearingTarget(
+            request_id=request.id, device_id=device.id, position=index, device_number=device.number
+        )
+        for index, device in enumerate(devices)
+    )
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ClearingInProgress from error

@@ -1,0 +1,106 @@
+"""What the stages work with, and the shapes of how a stage ends."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from app.clearing import queries
+from app.clearing.models import ClearingRequest
+from app.clearing.service.outcome import Failure
+from app.clearing.states import RequestState
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.devices.connections import AgentClients
+from app.errors import QingkaError
+from app.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The process's own database, settings, clock and connections to agents."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+    agents: AgentClients
+
+
+class StageFailed(Exception):
+    """The attempt ends here, with this failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+class Superseded(Exception):
+    """Another attempt has taken over, or the request has ended: this one must not touch it."""
+
+
+def failure_of(error: QingkaError) -> Failure:
+    """A known error as a failure of a request."""
+    return Failure(
+        error.code,
+        error.detail,
+        error.remedy,
+        getattr(error, "device_code", ""),
+        getattr(error, "device_message", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of one request; the only way its stages write to the database."""
+
+    context: Context
+    request_id: UUID
+    number: int
+
+    async def read(
+        self, function: Callable[Concatenate[Session, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call `function(session, …)` in a reading session on a thread."""
+
+        def work() -> R:
+            with self.context.database.reading() as session:
+                return function(session, *args, **kwargs)
+
+        return await asyncio.to_thread(work)
+
+    async def write(
+        self,
+        function: Callable[Concatenate[Session, ClearingRequest, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Call `function(session, request, …)` in one transaction on a thread.
+
+        Raises Superseded when this attempt is not the one in charge any more.
+        """
+
+        def work() -> R:
+            return self.write_now(function, *args, **kwargs)
+
+        return await asyncio.to_thread(work)
+
+    def write_now(
+        self,
+        function: Callable[Concatenate[Session, ClearingRequest, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """`write`, on the caller's thread."""
+        with self.context.database.transaction() as session:
+            request = queries.locked_request(session, self.request_id)
+            in_charge = request.attempt == self.number and request.state in (
+                RequestState.RUNNING,
+                RequestState.NEEDS_ATTENTION,
+            )
+            if not in_charge:
+                raise Superseded
+            return function(session, request, *args, **kwargs)

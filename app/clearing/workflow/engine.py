@@ -1,0 +1,113 @@
+"""The workflow engine of this process: started once, fed by `dispatch`, kept honest by a sweep.
+
+State of workflows lives beside the product's data: an SQLite file of its own on one PC, the schema
+`dbos` of the same database on PostgreSQL, where several processes share the queue.
+"""
+
+import threading
+from uuid import UUID
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from app.clearing import dispatch, queries
+from app.clearing.workflow import run
+from app.clearing.workflow.context import Context
+from app.core.logging import get_logger
+
+log = get_logger(__name__)
+
+QUEUE = "clearing"
+WORKFLOW_VERSION = "1"
+"""Changes only when the steps of the workflow change in a way running ones can't follow; a release
+does not change it, so work in flight goes on after an upgrade."""
+
+_ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+
+
+class Engine:
+    """Runs clearings durably. `start` takes up what an earlier process left."""
+
+    def __init__(self, context: Context, *, executor_id: str = "local") -> None:
+        self.context = context
+        self.executor_id = executor_id
+        self._stopping = threading.Event()
+        self._sweeper = threading.Thread(
+            target=self._sweep_for_ever, name="clearing-sweep", daemon=True
+        )
+
+    def start(self) -> None:
+        """Launch the engine, recover what this executor had running, begin to sweep."""
+        run.bind(self.context)
+        DBOS(config=self._config())
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE,
+            worker_concurrency=self.context.settings.clearing_concurrency,
+            polling_interval_sec=0.1,
+            on_conflict="always_update",
+        )
+        dispatch.install(start_workflow)
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Stop taking work; what runs is taken up again at the next start."""
+        dispatch.uninstall()
+        self._stopping.set()
+        self._sweeper.join(timeout=5)
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+
+    def _config(self) -> DBOSConfig:
+        database = self.context.database
+        url = (
+            f"sqlite:///{self.context.settings.data_dir / 'workflows.db'}"
+            if database.is_sqlite
+            else database.url.render_as_string(hide_password=False)
+        )
+        return {
+            "name": "qingka",
+            "system_database_url": url,
+            "application_version": WORKFLOW_VERSION,
+            "executor_id": self.executor_id,
+            "log_level": "WARNING",
+            "max_executor_threads": 64,
+            "notification_listener_polling_interval_sec": 0.1,
+        }
+
+    def _sweep_for_ever(self) -> None:
+        while not self._stopping.wait(2.0):
+            try:
+                self.sweep()
+            except Exception as error:
+                log.warning("sweep failed", exc_info=error)
+
+    def sweep(self) -> None:
+        """Start what is running without a workflow; end what a workflow left without an end."""
+        with self.context.database.reading() as session:
+            wanted = {workflow_id(*key): key for key in queries.running(session)}
+        if not wanted:
+            return
+        known = {
+            status.workflow_id: status.status
+            for status in DBOS.list_workflows(
+                workflow_ids=list(wanted), load_input=False, load_output=False
+            )
+        }
+        for identity, (request_id, attempt) in wanted.items():
+            if identity not in known:
+                start_workflow(request_id, attempt)
+            elif known[identity] in _ENDED:
+                run.end_broken(self.context, request_id, attempt)
+
+
+def workflow_id(request_id: UUID, attempt: int) -> str:
+    """One workflow for one attempt: starting it twice starts it once."""
+    return f"clearing-{request_id}-{attempt}"
+
+
+def start_workflow(request_id: UUID, attempt: int) -> None:
+    """Enqueue the attempt. An engine that can't take it now gets it in the next sweep."""
+    try:
+        with SetWorkflowID(workflow_id(request_id, attempt)):
+            DBOS.enqueue_workflow(QUEUE, run.run_request, str(request_id), attempt)
+    except Exception as error:
+        log.warning("could not enqueue; the sweep will", request=str(request_id), exc_info=error)

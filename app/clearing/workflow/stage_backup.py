@@ -1,0 +1,188 @@
+"""数据备份: an archive of what the clearing will touch, read back and compared, before anything else."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.accounts.principal import SYSTEM
+from app.backups import queries as backups_queries
+from app.backups import service as backups_service
+from app.backups.models import Backup, BackupKind
+from app.clearing import facts, queries
+from app.clearing.models import ClearingRequest
+from app.clearing.service import progress
+from app.clearing.states import Stage
+from app.clearing.workflow.context import Attempt, StageFailed, failure_of
+from app.contracts.devices import InvoiceType, Statistics
+from app.contracts.periods import Period
+from app.core.db import Session
+from app.errors import QingkaError
+from app.invoices import queries as invoices_queries
+from app.invoices.models import Invoice
+from app.invoices.queries import InvoiceFilter
+from app.operators.models import Operator
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What goes into the archive, taken from the database."""
+
+    name: str
+    number: str
+    operator_id: UUID
+    operator_name: str
+    enterprise_id: UUID
+    subject: facts.Subject
+    existing: UUID | None
+
+
+async def run(attempt: Attempt) -> None:
+    """Raises StageFailed when there is no verified backup at the end."""
+    await attempt.write(_begin, attempt)
+    plan = await attempt.read(_plan, attempt)
+    if plan.existing is not None:
+        await attempt.write(_end, attempt, plan.existing)
+        return
+    statistics = await _read_statistics(attempt, plan)
+    try:
+        backup = await asyncio.to_thread(_create, attempt, plan, statistics)
+    except backups_service.BackupFailed as error:
+        raise StageFailed(failure_of(error)) from error
+    await attempt.write(_end, attempt, backup.id)
+
+
+def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    progress.begin_stage(
+        session, request, Stage.BACKUP, "正在备份发票与统计数据", attempt.context.clock()
+    )
+
+
+def _plan(session: Session, attempt: Attempt) -> _Plan:
+    request = queries.request(session, attempt.request_id)
+    name = f"{request.number}-{attempt.number}-before"
+    existing = backups_queries.of_request(session, request.id, BackupKind.PRE_CLEARING)
+    made_now = existing is not None and existing.summary.get("name") == name
+    return _Plan(
+        name=name,
+        number=request.number,
+        operator_id=request.operator_id,
+        operator_name=session.get_one(Operator, request.operator_id).name,
+        enterprise_id=request.enterprise_id,
+        subject=facts.subject_of_request(session, request.id),
+        existing=existing.id if existing is not None and made_now else None,
+    )
+
+
+async def _read_statistics(attempt: Attempt, plan: _Plan) -> dict[str, list[Statistics]]:
+    """The device's own totals of the period, by device number."""
+    first = plan.subject.period.first_day
+    last = plan.subject.period.last_day
+    statistics: dict[str, list[Statistics]] = {}
+    for device in plan.subject.devices:
+        try:
+            client = await attempt.context.agents.of(device.agent_id)
+            statistics[device.number] = await client.statistics_async(device.number, first, last)
+        except QingkaError as error:
+            raise StageFailed(failure_of(error)) from error
+    return statistics
+
+
+def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics]]) -> Backup:
+    context = attempt.context
+    content = backups_service.Content(
+        kind=BackupKind.PRE_CLEARING,
+        name=plan.name,
+        tables=tuple(_tables(plan, statistics)),
+        documents={"request.json": {"number": plan.number, "period": plan.subject.period}},
+        request_id=attempt.request_id,
+        enterprise_id=plan.enterprise_id,
+        operator_id=plan.operator_id,
+        operator_name=plan.operator_name,
+        period=plan.subject.period,
+    )
+    return backups_service.create(
+        context.database,
+        context.settings.resolved_backup_dir,
+        content,
+        actor=SYSTEM.actor,
+        clock=context.clock,
+    )
+
+
+def _tables(
+    plan: _Plan, statistics: dict[str, list[Statistics]]
+) -> Iterator[backups_service.Table]:
+    for device in plan.subject.devices:
+        yield _invoice_table(device, plan.subject.period, plan.subject.invoice_types)
+        yield _statistics_table(device.number, statistics[device.number])
+
+
+def _invoice_table(
+    device: facts.SubjectDevice, period: Period, types: tuple[InvoiceType, ...]
+) -> backups_service.Table:
+    def rows(session: Session) -> Iterator[Mapping[str, Any]]:
+        for kind in types or (None,):
+            wanted = InvoiceFilter(device_id=device.device_id, period=period, invoice_type=kind)
+            for invoice in invoices_queries.iterate(session, principal=SYSTEM, wanted=wanted):
+                yield invoice_row(invoice)
+
+    return backups_service.Table(
+        name=f"{device.number}/invoices",
+        rows=rows,
+        title="发票",
+        header=("类型", "代码", "号码", "开票时间", "状态", "金额", "税额", "购方名称"),
+        cells=lambda row: tuple(
+            row[name]
+            for name in (
+                "invoice_type",
+                "code",
+                "number",
+                "issued_at",
+                "status",
+                "amount",
+                "tax",
+                "buyer_name",
+            )
+        ),
+    )
+
+
+def _statistics_table(number: str, statistics: list[Statistics]) -> backups_service.Table:
+    lines = [
+        {"invoice_type": one.invoice_type.value, **period.model_dump(mode="json")}
+        for one in statistics
+        for period in one.periods
+    ]
+    names = ("invoice_type", "period_from", "period_to", "issued", "issued_amount", "issued_tax")
+    return backups_service.Table(
+        name=f"{number}/statistics",
+        rows=lambda _: iter(lines),
+        title="统计",
+        header=("类型", "起始", "截止", "正数份数", "正数金额", "正数税额"),
+        cells=lambda row: tuple(str(row[name]) for name in names),
+    )
+
+
+def invoice_row(invoice: Invoice) -> dict[str, Any]:
+    """Every column of an invoice as JSON: what a restore needs to bring it back exactly."""
+    return {name: _plain(getattr(invoice, name)) for name in sorted(type(invoice).model_fields)}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    isoformat = getattr(value, "isoformat", None)
+    return isoformat() if isoformat else str(value)
+
+
+def _end(session: Session, request: ClearingRequest, attempt: Attempt, backup_id: UUID) -> None:
+    backup = backups_queries.get(session, backup_id)
+    request.backup_id = backup.id
+    text = f"{backup.invoices} 张发票 · {_size(backup.size)} · 已读回校验"
+    progress.end_stage(session, request, Stage.BACKUP, text, attempt.context.clock())
+
+
+def _size(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MB" if size >= 1 << 20 else f"{size / 1024:.1f} KB"

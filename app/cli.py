@@ -1,0 +1,78 @@
+"""Command line: qingka serve | worker | agent | virtual | account | api-key | clear | backup | audit | …"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import __version__, serving
+from app.accounts.cli import account_app, api_key_app
+from app.agent.cli import agent as agent_app
+from app.agent.config import ConfigError
+from app.agent.virtual.cli import app as virtual_app
+from app.backups.cli import app as backup_app
+from app.clearing.cli import clear, use_engine
+from app.core import migrate as migrations
+from app.core.db import Database
+from app.core.logging import configure
+from app.settings import load_settings
+from app.system.audit_cli import app as audit_app
+from app.system.doctor import doctor
+
+app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
+app.add_typer(account_app, name="account")
+app.add_typer(api_key_app, name="api-key")
+app.add_typer(agent_app, name="agent")
+app.add_typer(virtual_app, name="virtual")
+app.add_typer(backup_app, name="backup")
+app.add_typer(audit_app, name="audit")
+app.command()(doctor)
+
+
+@app.command()
+def version() -> None:
+    """显示版本。"""
+    typer.echo(__version__)
+
+
+@app.command()
+def migrate() -> None:
+    """把数据库升级到最新结构。"""
+    database = Database(load_settings().resolved_database_url)
+    migrations.upgrade(database)
+    typer.echo(f"数据库结构：{migrations.current_revision(database)}")
+    database.dispose()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="监听地址")] = None,
+    port: Annotated[int | None, typer.Option(help="监听端口，0 为任意空闲端口")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="模拟设备的演示环境")] = False,
+) -> None:
+    """启动页面、接口、工作流与内置设备代理。"""
+    settings = load_settings()
+    configure(settings.log_level)
+    where = host or settings.host, settings.port if port is None else port
+    try:
+        if demo:
+            serving.serve_demo(*where)
+        else:
+            serving.serve(settings, *where)
+    except (ConfigError, serving.AlreadyRunning) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+app.command()(clear)
+use_engine(serving.engine_unless_served)
+
+
+def main() -> None:
+    """Entry point of `python -m app.cli`."""
+    app(prog_name=Path(sys.argv[0]).name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Helpers of HTML forms and lists: blank filters, links between pages of a list, forms to schemas."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from app.core.page_parts import Pager
+from app.core.pagination import PageRequest
+from app.errors import Invalid
+
+M = TypeVar("M", bound=BaseModel)
+
+blank_is_none = BeforeValidator(lambda value: None if value == "" else value)
+"""A select left at 全部 sends an empty text: no filter."""
+
+
+def pager(
+    path: str, filters: Mapping[str, object], paging: PageRequest, next_cursor: str | None
+) -> Pager:
+    """Links to the first and the next page with the same filters. Back is the browser's."""
+    kept = {name: value for name, value in filters.items() if value not in ("", None)}
+
+    def href(**more: str) -> str:
+        query = urlencode({**kept, **more})
+        return f"{path}?{query}" if query else path
+
+    return Pager(
+        next_href=href(cursor=next_cursor) if next_cursor else None,
+        first_href=href() if paging.cursor else None,
+    )
+
+
+def parse(schema: type[M], values: Mapping[str, Any]) -> M:
+    """The schema of a form's values. Raises Invalid with a message per field."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise Invalid(errors=form_messages(error)) from error
+
+
+def form_messages(error: ValidationError) -> dict[str, str]:
+    """Field → message; what concerns the whole form stands under `form`."""
+    messages: dict[str, str] = {}
+    for item in error.errors():
+        field = str(item["loc"][0]) if item["loc"] else "form"
+        messages.setdefault(field, _message(item["type"], str(item["msg"])))
+    return messages
+
+
+_TEXTS = {
+    "missing": "必填",
+    "string_too_short": "必填",
+    "string_too_long": "太长了",
+    "string_pattern_mismatch": "格式不正确",
+    "date_from_datetime_parsing": "日期格式不正确",
+    "date_parsing": "日期格式不正确",
+    "datetime_parsing": "时间格式不正确",
+    "datetime_from_date_parsing": "时间格式不正确",
+    "enum": "请选择列表中的一项",
+    "uuid_parsing": "请选择列表中的一项",
+}
+
+
+def _message(kind: str, text: str) -> str:
+    return _TEXTS.get(kind, text.removeprefix("Value error, "))

@@ -1,0 +1,66 @@
+"""What routes share: sessions of the database, settings and the clock, as dependencies."""
+
+from collections.abc import Iterator
+from typing import Annotated, cast
+
+from fastapi import Depends, Query, Request
+
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from app.settings import Settings
+
+
+def database_of(request: Request) -> Database:
+    """The database this application was assembled with."""
+    return cast(Database, request.app.state.database)
+
+
+def settings_of(request: Request) -> Settings:
+    """The settings this application was assembled with."""
+    return cast(Settings, request.app.state.settings)
+
+
+def clock_of(request: Request) -> Clock:
+    """The clock this application was assembled with."""
+    return cast(Clock, request.app.state.clock)
+
+
+def _reading(request: Request) -> Iterator[Session]:
+    with database_of(request).reading() as session:
+        yield session
+
+
+def _writing(request: Request) -> Iterator[Session]:
+    with database_of(request).transaction() as session:
+        yield session
+
+
+def client_ip(request: Request) -> str:
+    """The peer's address as the server sees it (uvicorn resolves trusted proxies)."""
+    return request.client.host if request.client else ""
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a person's browser asks: a page's path, never one of the API."""
+    return not request.url.path.startswith(("/api/", "/agent/", "/healthz", "/readyz", "/metrics"))
+
+
+def _page_request(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> PageRequest:
+    return PageRequest(limit, cursor or None)
+
+
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+"""A session for reading."""
+
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+"""A session that commits before the response goes out: a failed commit is a failed request."""
+
+SettingsDep = Annotated[Settings, Depends(settings_of)]
+ClockDep = Annotated[Clock, Depends(clock_of)]
+DatabaseDep = Annotated[Database, Depends(database_of)]
+ClientIp = Annotated[str, Depends(client_ip)]
+Paging = Annotated[PageRequest, Depends(_page_request)]

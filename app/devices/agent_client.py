@@ -1,0 +1,254 @@
+"""Client of the device agent's API (api.md, "Device agent API").
+
+One implementation over httpx.AsyncClient. The synchronous methods run it in an event loop of their
+own, in the thread of the caller, which must not be running one; the `…_async` methods belong to the
+caller's loop. Every failure is an `AgentFault` with a code of the catalogue.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Coroutine
+from datetime import date
+from functools import cache
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from app.contracts import CONTRACT_VERSION
+from app.contracts.devices import (
+    AgentStatus,
+    DeviceInvoice,
+    DeviceReading,
+    DeviceSummary,
+    Message,
+    Statistics,
+)
+from app.contracts.faults import FAULTS, fault
+from app.contracts.operations import Fault, Operation, OperationRequest
+from app.contracts.periods import Period
+from app.errors import BadGateway
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+"""A read waits for the device; a connection does not."""
+
+_SUMMARIES = TypeAdapter(list[DeviceSummary])
+_STATISTICS = TypeAdapter(list[Statistics])
+_INVOICES = TypeAdapter(list[DeviceInvoice])
+
+
+class AgentFault(BadGateway):
+    """The agent, or the device behind it, could not be used. Code, title and remedy are the catalogue's.
+
+    `never_sent`: the request certainly did not reach the agent.
+    """
+
+    def __init__(self, reason: Fault, *, never_sent: bool = False) -> None:
+        super().__init__(reason.message)
+        self.fault = reason
+        self.device_code = reason.device_code
+        self.device_message = reason.device_message
+        self.never_sent = never_sent
+        vars(self).update(code=reason.code, title=FAULTS[reason.code].title, remedy=reason.remedy)
+
+
+class AgentClient:
+    """Calls one agent. In `async with`, one connection serves all asynchronous calls."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        timeout: httpx.Timeout = TIMEOUT,
+    ) -> None:
+        self._base_url = f"{base_url.rstrip('/')}/agent/v1"
+        self._token = token
+        self._transport = transport
+        self._timeout = timeout
+        self._open: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open = self._connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            await self._open.aclose()
+            self._open = None
+
+    def status(self) -> AgentStatus:
+        """What the agent is. Raises AgentFault `agent.version` for one with other messages."""
+        return _run(self.status_async())
+
+    def devices(self) -> list[DeviceSummary]:
+        """The devices the agent has."""
+        return _run(self.devices_async())
+
+    def read_device(self, number: str) -> DeviceReading:
+        """Information and monitors, read from the device now."""
+        return _run(self.read_device_async(number))
+
+    def statistics(self, number: str, first: date, last: date) -> list[Statistics]:
+        """统计 of every type for the days first..last."""
+        return _run(self.statistics_async(number, first, last))
+
+    def invoices(self, number: str, period: Period) -> list[DeviceInvoice]:
+        """The device's invoices of the month."""
+        return _run(self.invoices_async(number, period))
+
+    def submit(self, number: str, request: OperationRequest) -> Operation:
+        """Give the agent an operation. The same one may be sent again: it is executed at most once."""
+        return _run(self.submit_async(number, request))
+
+    def operation(self, operation_id: UUID) -> Operation:
+        """How far an operation is."""
+        return _run(self.operation_async(operation_id))
+
+    async def status_async(self) -> AgentStatus:
+        """See `status`."""
+        found = await self._get("/status", TypeAdapter(AgentStatus))
+        if found.contract_version != CONTRACT_VERSION:
+            raise AgentFault(
+                fault(
+                    "agent.version",
+                    message=f"设备代理 {found.version} 的接口版本为 {found.contract_version}，"
+                    f"本系统为 {CONTRACT_VERSION}",
+                )
+            )
+        return found
+
+    async def devices_async(self) -> list[DeviceSummary]:
+        """See `devices`."""
+        return await self._get("/devices", _SUMMARIES)
+
+    async def read_device_async(self, number: str) -> DeviceReading:
+        """See `read_device`."""
+        return await self._get(f"/devices/{number}", TypeAdapter(DeviceReading))
+
+    async def statistics_async(self, number: str, first: date, last: date) -> list[Statistics]:
+        """See `statistics`."""
+        query = {"from": first.isoformat(), "to": last.isoformat()}
+        return await self._get(f"/devices/{number}/statistics", _STATISTICS, query)
+
+    async def invoices_async(self, number: str, period: Period) -> list[DeviceInvoice]:
+        """See `invoices`."""
+        return await self._get(f"/devices/{number}/invoices", _INVOICES, {"period": str(period)})
+
+    async def submit_async(self, number: str, request: OperationRequest) -> Operation:
+        """See `submit`."""
+        body = request.model_dump(mode="json")
+        answer = await self._send("POST", f"/devices/{number}/operations", json=body)
+        return _parsed(TypeAdapter(Operation), answer)
+
+    async def operation_async(self, operation_id: UUID) -> Operation:
+        """See `operation`."""
+        return await self._get(f"/operations/{operation_id}", TypeAdapter(Operation))
+
+    async def find_operation_async(self, operation_id: UUID) -> Operation | None:
+        """The same, or None when the agent never took it."""
+        try:
+            return await self.operation_async(operation_id)
+        except AgentFault as error:
+            if error.fault.code == "agent.operation_not_found":
+                return None
+            raise
+
+    async def _get(
+        self, path: str, adapter: TypeAdapter[T], query: dict[str, str] | None = None
+    ) -> T:
+        return _parsed(adapter, await self._send("GET", path, params=query))
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        if self._open is not None:
+            return await _answer(self._open, method, path, request)
+        async with self._connect() as client:
+            return await _answer(client, method, path, request)
+
+    def _connect(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._base_url,
+            headers={"Authorization": f"Bearer {self._token}"},
+            transport=self._transport,
+            verify=_tls(),
+            timeout=self._timeout,
+            trust_env=False,
+        )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates of the system is slow."""
+    return ssl.create_default_context()
+
+
+def _run(call: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(call)
+
+
+async def _answer(
+    client: httpx.AsyncClient, method: str, path: str, request: dict[str, Any]
+) -> httpx.Response:
+    try:
+        answer = await client.request(method, path, **request)
+    except httpx.HTTPError as error:
+        raise AgentFault(
+            fault("agent.unreachable", device_message=type(error).__name__),
+            never_sent=isinstance(error, _NEVER_SENT),
+        ) from error
+    if answer.is_success:
+        return answer
+    raise AgentFault(_fault_of(answer))
+
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+def _fault_of(answer: httpx.Response) -> Fault:
+    """The fault a problem+json answer tells of."""
+    if answer.status_code == 401:
+        return fault("agent.unauthorized")
+    problem = _problem(answer)
+    code = str(problem.get("code", ""))
+    if code not in FAULTS:
+        return fault("agent.failed", device_code=code or str(answer.status_code))
+    return fault(
+        code,
+        message=str(problem.get("title") or ""),
+        device_code=str(problem.get("device_code") or ""),
+        device_message=str(problem.get("device_message") or ""),
+    )
+
+
+def _problem(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _parsed(adapter: TypeAdapter[T], answer: httpx.Response) -> T:
+    try:
+        return adapter.validate_json(answer.content)
+    except ValidationError as error:
+        raise AgentFault(
+            fault("agent.failed", message="设备代理的应答无法识别，可能版本不兼容")
+        ) from error

@@ -1,0 +1,222 @@
+"""REST API of devices and agents."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from app.accounts.deps import Admin, DevicesWriter, Reader
+from app.contracts.devices import DeviceKind
+from app.core.clock import Clock
+from app.core.db import Session
+from app.core.etags import IfMatch, set_etag
+from app.core.pagination import Page
+from app.core.schemas import SearchText
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
+from app.devices import queries, service
+from app.devices.models import Agent, Device, DeviceState
+from app.devices.schemas import (
+    AgentCreate,
+    AgentCreated,
+    AgentPublic,
+    AgentUpdate,
+    ChangePublic,
+    DeviceCreate,
+    DevicePublic,
+    DeviceUpdate,
+    DiscoveredPublic,
+    RefreshResult,
+)
+
+router = APIRouter(tags=["税控设备"])
+
+
+@router.get("/devices")
+def list_devices(
+    session: Reading,
+    principal: Reader,
+    page: Paging,
+    clock: ClockDep,
+    q: SearchText = None,
+    state: Annotated[DeviceState | None, Query()] = None,
+    kind: Annotated[DeviceKind | None, Query()] = None,
+    enterprise_id: Annotated[UUID | None, Query()] = None,
+    operator_id: Annotated[UUID | None, Query()] = None,
+    agent_id: Annotated[UUID | None, Query()] = None,
+) -> Page[DevicePublic]:
+    """Devices by number."""
+    found = queries.list_devices(
+        session,
+        principal=principal,
+        page=page,
+        q=q,
+        state=state,
+        kind=kind,
+        enterprise_id=enterprise_id,
+        operator_id=operator_id,
+        agent_id=agent_id,
+    )
+    devices = [row.device for row in found.items]
+    monitors = queries.monitors_of(session, [device.id for device in devices])
+    now = clock()
+    items = [DevicePublic.of(device, monitors[device.id], now) for device in devices]
+    return Page(items=items, next_cursor=found.next_cursor)
+
+
+@router.post("/devices", status_code=201)
+def register_device(
+    data: DeviceCreate,
+    session: Writing,
+    principal: DevicesWriter,
+    clock: ClockDep,
+    response: Response,
+) -> DevicePublic:
+    """Register a device."""
+    device = service.register_device(session, data=data, principal=principal, at=clock())
+    response.headers["Location"] = f"/api/v1/devices/{device.id}"
+    return _answer(response, session, device, clock)
+
+
+@router.get("/devices/discovered")
+def discover_devices(
+    principal: DevicesWriter, database: DatabaseDep, settings: SettingsDep, clock: ClockDep
+) -> list[DiscoveredPublic]:
+    """Devices the agents have that are not registered yet."""
+    found = service.discover(database, settings=settings, clock=clock)
+    return [DiscoveredPublic.model_validate(item) for item in found]
+
+
+@router.get("/devices/{device_id}")
+def get_device(
+    device_id: UUID, session: Reading, principal: Reader, clock: ClockDep, response: Response
+) -> DevicePublic:
+    """One device, as read last."""
+    return _answer(response, session, queries.visible(session, device_id, principal), clock)
+
+
+@router.patch("/devices/{device_id}")
+def change_device(
+    device_id: UUID,
+    data: DeviceUpdate,
+    session: Writing,
+    principal: DevicesWriter,
+    clock: ClockDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DevicePublic:
+    """Change a device, hand it over (operator_id), or retire it (state: retired)."""
+    device = service.change_device(
+        session, device_id, data=data, principal=principal, at=clock(), if_match=if_match
+    )
+    return _answer(response, session, device, clock)
+
+
+@router.post("/devices/{device_id}/refresh")
+def refresh_device(
+    device_id: UUID,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    response: Response,
+) -> RefreshResult:
+    """Read the device now. 502 with a code `device.*` or `agent.*` when it cannot be read."""
+    changes = service.refresh_device(
+        database, device_id, principal=principal, settings=settings, clock=clock
+    )
+    with database.reading() as session:
+        device = queries.visible(session, device_id, principal)
+        shown = _answer(response, session, device, clock)
+    return RefreshResult(
+        **shown.model_dump(),
+        changes=[ChangePublic.model_validate(change) for change in changes],
+    )
+
+
+@router.get("/agents")
+def list_agents(session: Reading, principal: Reader, page: Paging) -> Page[AgentPublic]:
+    """Agents by name."""
+    found = queries.list_agents(session, page=page)
+    items = [AgentPublic.model_validate(agent) for agent in found.items]
+    return Page(items=items, next_cursor=found.next_cursor)
+
+
+@router.post("/agents", status_code=201)
+def register_agent(
+    data: AgentCreate,
+    session: Writing,
+    principal: Admin,
+    settings: SettingsDep,
+    clock: ClockDep,
+    response: Response,
+) -> AgentCreated:
+    """Register an agent; its token is in this answer only."""
+    agent, token = service.register_agent(
+        session, data=data, principal=principal, settings=settings, at=clock()
+    )
+    response.headers["Location"] = f"/api/v1/agents/{agent.id}"
+    return AgentCreated(**_agent(response, agent).model_dump(), token=token)
+
+
+@router.get("/agents/{agent_id}")
+def get_agent(
+    agent_id: UUID, session: Reading, principal: Reader, response: Response
+) -> AgentPublic:
+    """One agent."""
+    return _agent(response, queries.get_agent(session, agent_id))
+
+
+@router.patch("/agents/{agent_id}")
+def change_agent(
+    agent_id: UUID,
+    data: AgentUpdate,
+    session: Writing,
+    principal: Admin,
+    settings: SettingsDep,
+    clock: ClockDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> AgentPublic:
+    """Change an agent, or replace its token."""
+    agent = service.change_agent(
+        session,
+        agent_id,
+        data=data,
+        principal=principal,
+        settings=settings,
+        at=clock(),
+        if_match=if_match,
+    )
+    return _agent(response, agent)
+
+
+@router.delete("/agents/{agent_id}", status_code=204)
+def remove_agent(agent_id: UUID, session: Writing, principal: Admin, clock: ClockDep) -> None:
+    """Remove an agent no device names."""
+    service.remove_agent(session, agent_id, principal=principal, at=clock())
+
+
+@router.post("/agents/{agent_id}/check")
+def check_agent(
+    agent_id: UUID,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    response: Response,
+) -> AgentPublic:
+    """Ask the agent what it is. 502 with a code `agent.*` when it does not answer well."""
+    service.check_agent(database, agent_id, settings=settings, clock=clock)
+    with database.reading() as session:
+        return _agent(response, queries.get_agent(session, agent_id))
+
+
+def _answer(response: Response, session: Session, device: Device, clock: Clock) -> DevicePublic:
+    set_etag(response, device.revision)
+    monitors = queries.monitors_of(session, [device.id])[device.id]
+    return DevicePublic.of(device, monitors, clock())
+
+
+def _agent(response: Response, agent: Agent) -> AgentPublic:
+    set_etag(response, agent.revision)
+    return AgentPublic.model_validate(agent)

@@ -1,0 +1,217 @@
+"""The tables of devices (税控设备), what was read from them per invoice type, and their agents.
+
+Times named "device clock" are what the device itself shows: naive, Asia/Shanghai, possibly wrong. They
+are never mixed with moments of the server.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from app.contracts.devices import DeviceKind, InvoiceType
+from app.core.db import EnumText, MoneyType, UtcDateTime, one_of
+from app.core.ids import new_id
+
+MOUNTED = "mounted:"
+"""base_url of the agent that runs inside the server."""
+
+
+class DeviceState(StrEnum):
+    """How the device was seen last; `retired` (注销) is for good."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    LOCKED = "locked"
+    FAULT = "fault"
+    RETIRED = "retired"
+
+
+class AgentState(StrEnum):
+    """How the agent was seen last."""
+
+    NEW = "new"
+    ONLINE = "online"
+    UNREACHABLE = "unreachable"
+    UNAUTHORIZED = "unauthorized"
+    INCOMPATIBLE = "incompatible"
+
+
+class Agent(SQLModel, table=True):
+    """A device agent. `sealed_token` is encrypted (core.crypto); it is never shown again."""
+
+    __tablename__ = "agents"
+    __table_args__ = (
+        one_of("state", AgentState),
+        sa.CheckConstraint("name <> ''", name="name"),
+        sa.CheckConstraint("base_url <> ''", name="base_url"),
+        sa.UniqueConstraint("name"),
+        sa.UniqueConstraint("base_url"),
+    )
+
+    id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
+    name: str = Field(sa_column=sa.Column(sa.String(100), nullable=False))
+    base_url: str = Field(sa_column=sa.Column(sa.String(300), nullable=False))
+    sealed_token: str = Field(sa_column=sa.Column(sa.String(1000), nullable=False))
+    version: str = Field(
+        default="", sa_column=sa.Column(sa.String(40), nullable=False, server_default="")
+    )
+    simulated: bool = Field(
+        default=False, sa_column=sa.Column(sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    state: AgentState = Field(
+        default=AgentState.NEW, sa_column=sa.Column(EnumText(AgentState), nullable=False)
+    )
+    last_seen_at: datetime | None = Field(
+        default=None, sa_column=sa.Column(UtcDateTime, nullable=True)
+    )
+    revision: int = Field(default=1, sa_column=sa.Column(sa.Integer, nullable=False))
+    created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    updated_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+
+
+_IN_USE = sa.text("state <> 'retired'")
+
+
+class Device(SQLModel, table=True):
+    """A registered device. `lock_date` is the earliest of its invoice types."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        one_of("kind", DeviceKind),
+        one_of("state", DeviceState),
+        sa.CheckConstraint("length(number) = 12", name="number"),
+        sa.CheckConstraint("machine_no >= 0", name="machine_no"),
+        sa.CheckConstraint("(state = 'retired') = (retired_at IS NOT NULL)", name="retired"),
+        sa.Index(
+            "uq_devices_number",
+            "number",
+            unique=True,
+            sqlite_where=_IN_USE,
+            postgresql_where=_IN_USE,
+        ),
+        sa.Index(
+            "uq_devices_enterprise_id_machine_no",
+            "enterprise_id",
+            "machine_no",
+            unique=True,
+            sqlite_where=_IN_USE,
+            postgresql_where=_IN_USE,
+        ),
+        sa.Index(None, "number", "id"),
+        sa.Index(None, "operator_id", "state"),
+        sa.Index(None, "enterprise_id", "number", "id"),
+        sa.Index(None, "agent_id"),
+        sa.Index(None, "lock_date"),
+    )
+
+    id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
+    number: str = Field(sa_column=sa.Column(sa.String(12), nullable=False))
+    kind: DeviceKind = Field(sa_column=sa.Column(EnumText(DeviceKind), nullable=False))
+    enterprise_id: UUID = Field(
+        sa_column=sa.Column(sa.Uuid, sa.ForeignKey("enterprises.id"), nullable=False)
+    )
+    operator_id: UUID = Field(
+        sa_column=sa.Column(sa.Uuid, sa.ForeignKey("operators.id"), nullable=False)
+    )
+    agent_id: UUID | None = Field(
+        default=None, sa_column=sa.Column(sa.Uuid, sa.ForeignKey("agents.id"), nullable=True)
+    )
+    machine_no: int | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.Integer, nullable=True),
+        description="开票机号: 0 main machine, 1.. sub machine; None until read or given",
+    )
+    version: str = Field(
+        default="", sa_column=sa.Column(sa.String(40), nullable=False, server_default="")
+    )
+    state: DeviceState = Field(
+        default=DeviceState.DISCONNECTED,
+        sa_column=sa.Column(EnumText(DeviceState), nullable=False),
+    )
+    simulated: bool = Field(
+        default=False, sa_column=sa.Column(sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    tax_no: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(20), nullable=False, server_default=""),
+        description="as the device says",
+    )
+    taxpayer_name: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(200), nullable=False, server_default=""),
+        description="as the device says",
+    )
+    clock_at: datetime | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.DateTime, nullable=True),
+        description="device clock at read_at",
+    )
+    clock_drift_seconds: int | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.Integer, nullable=True),
+        description="device clock minus server clock",
+    )
+    read_at: datetime | None = Field(default=None, sa_column=sa.Column(UtcDateTime, nullable=True))
+    last_reported_at: datetime | None = Field(
+        default=None, sa_column=sa.Column(UtcDateTime, nullable=True)
+    )
+    last_cleared_at: datetime | None = Field(
+        default=None, sa_column=sa.Column(UtcDateTime, nullable=True)
+    )
+    lock_date: date | None = Field(default=None, sa_column=sa.Column(sa.Date, nullable=True))
+    fault_code: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(60), nullable=False, server_default=""),
+        description="why the last read failed (contracts.faults); empty after a good one",
+    )
+    fault_message: str = Field(
+        default="", sa_column=sa.Column(sa.String(500), nullable=False, server_default="")
+    )
+    retired_at: datetime | None = Field(
+        default=None, sa_column=sa.Column(UtcDateTime, nullable=True)
+    )
+    revision: int = Field(default=1, sa_column=sa.Column(sa.Integer, nullable=False))
+    created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    updated_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+
+
+class DeviceMonitor(SQLModel, table=True):
+    """监控数据 of one invoice type of a device, as read last (contracts.devices.Monitor)."""
+
+    __tablename__ = "device_monitors"
+    __table_args__ = (
+        one_of("invoice_type", InvoiceType),
+        sa.CheckConstraint("upload_due_day BETWEEN 1 AND 31", name="upload_due_day"),
+    )
+
+    device_id: UUID = Field(
+        sa_column=sa.Column(
+            sa.Uuid, sa.ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
+        )
+    )
+    invoice_type: InvoiceType = Field(
+        sa_column=sa.Column(EnumText(InvoiceType, 3), primary_key=True)
+    )
+    report_from: datetime = Field(sa_column=sa.Column(sa.DateTime, nullable=False))
+    report_to: datetime | None = Field(
+        default=None, sa_column=sa.Column(sa.DateTime, nullable=True)
+    )
+    last_reported_at: datetime | None = Field(
+        default=None,
+        sa_column=sa.Column(sa.DateTime, nullable=True),
+        description="device clock",
+    )
+    lock_date: date = Field(sa_column=sa.Column(sa.Date, nullable=False))
+    upload_due_day: int | None = Field(default=None, sa_column=sa.Column(sa.Integer, nullable=True))
+    offline_hours: int | None = Field(default=None, sa_column=sa.Column(sa.Integer, nullable=True))
+    offline_amount: Decimal | None = Field(
+        default=None, sa_column=sa.Column(MoneyType, nullable=True)
+    )
+    single_limit: Decimal | None = Field(
+        default=None, sa_column=sa.Column(MoneyType, nullable=True)
+    )
+    free_space: int | None = Field(default=None, sa_column=sa.Column(sa.BigInteger, nullable=True))

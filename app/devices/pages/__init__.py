@@ -1,0 +1,9 @@
+"""HTML pages of devices and agents."""
+
+from fastapi import APIRouter
+
+from app.devices.pages import agents, detail, list
+
+router = APIRouter(include_in_schema=False)
+for _part in (list, agents, detail):
+    router.include_router(_part.router)

@@ -1,0 +1,97 @@
+"""设备代理: the list, and registering one (/devices/agents)."""
+
+from collections import Counter
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, Response
+
+from app.accounts.deps import DevicesWriter
+from app.core.db import Session
+from app.core.forms import parse
+from app.core.templating import redirect, render
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
+from app.devices import queries, service
+from app.devices.contexts import AgentForm, AgentRow, AgentsPage
+from app.devices.models import MOUNTED
+from app.devices.schemas import AgentCreate
+from app.errors import QingkaError
+
+router = APIRouter(prefix="/devices/agents")
+
+
+@router.get("")
+def agent_list(request: Request, session: Reading, principal: DevicesWriter) -> HTMLResponse:
+    """Agents with their state and how many devices use them."""
+    return render(request, "devices/agents.html", AgentsPage(_rows(session), can_manage=True))
+
+
+@router.post("")
+def register_agent(
+    request: Request,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    name: Annotated[str, Form(max_length=200)] = "",
+    base_url: Annotated[str, Form(max_length=400)] = "",
+) -> HTMLResponse:
+    """Register an agent; its token is on the answer's page, this once."""
+    try:
+        data = parse(AgentCreate, {"name": name, "base_url": base_url})
+        with database.transaction() as session:
+            _, token = service.register_agent(
+                session, data=data, principal=principal, settings=settings, at=clock()
+            )
+    except QingkaError as error:
+        return _again(request, database, AgentForm(name, base_url), error)
+    with database.reading() as session:
+        page = AgentsPage(_rows(session), can_manage=True, new_token=token)
+    return render(request, "devices/agents.html", page)
+
+
+@router.post("/{agent_id}/check")
+def check_agent(
+    agent_id: UUID,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Response:
+    """检查连接."""
+    try:
+        status = service.check_agent(database, agent_id, settings=settings, clock=clock)
+    except QingkaError as error:
+        return redirect("/devices/agents", flash=f"{error.detail}。{error.remedy}", kind="bad")
+    return redirect(
+        "/devices/agents", flash=f"连接正常：版本 {status.version}，{status.devices} 台设备"
+    )
+
+
+def _again(
+    request: Request, database: DatabaseDep, form: AgentForm, error: QingkaError
+) -> HTMLResponse:
+    errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
+    with database.reading() as session:
+        page = AgentsPage(
+            _rows(session), can_manage=True, form=form, dialog_open=True, errors=errors
+        )
+    return render(request, "devices/agents.html", page, status_code=error.status)
+
+
+def _rows(session: Session) -> tuple[AgentRow, ...]:
+    counts: Counter[UUID] = queries.devices_per_agent(session)
+    return tuple(
+        AgentRow(
+            id=str(agent.id),
+            name=agent.name,
+            address="" if agent.base_url == MOUNTED else agent.base_url,
+            state=agent.state,
+            software_version=agent.version,
+            last_seen_at=agent.last_seen_at,
+            device_count=counts[agent.id],
+            simulated_devices=agent.simulated,
+        )
+        for agent in queries.all_agents(session)
+    )

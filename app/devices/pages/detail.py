@@ -1,0 +1,123 @@
+"""One device (/devices/{id}): information, monitors, reading it again."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from starlette.responses import Response
+
+from app.accounts.deps import ClearingRequester, Reader
+from app.accounts.principal import Permission, Principal
+from app.contracts.faults import FAULTS
+from app.core.clock import Clock, local_date
+from app.core.db import Session
+from app.core.templating import render
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
+from app.devices import queries, service
+from app.devices.contexts import Change, DevicePage, MonitorRow
+from app.devices.models import Device, DeviceMonitor, DeviceState
+from app.devices.pages.list import clearing_state
+from app.devices.states import clock_now, type_state
+from app.enterprises.models import Enterprise
+from app.operators.models import Operator
+
+router = APIRouter(prefix="/devices/{device_id}")
+
+
+@router.get("")
+def device_page(
+    device_id: UUID, request: Request, session: Reading, principal: Reader, clock: ClockDep
+) -> HTMLResponse:
+    """The device as it was read last."""
+    return render(request, "devices/detail.html", _build(session, device_id, principal, clock))
+
+
+@router.post("/refresh")
+def refresh(
+    device_id: UUID,
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Response:
+    """重新读取设备: shows what was different; a device that can't be read shows why."""
+    changes: tuple[Change, ...] | None
+    try:
+        found = service.refresh_device(
+            database, device_id, principal=principal, settings=settings, clock=clock
+        )
+        changes = tuple(Change(one.label, one.before, one.after) for one in found)
+    except service.DeviceUnreadable:
+        changes = None  # the page shows the fault that was kept
+    with database.reading() as session:
+        page = _build(session, device_id, principal, clock, changes)
+    return render(request, "devices/detail.html", page)
+
+
+def _build(
+    session: Session,
+    device_id: UUID,
+    principal: Principal,
+    clock: Clock,
+    changes: tuple[Change, ...] | None = None,
+) -> DevicePage:
+    now = clock()
+    device = queries.visible(session, device_id, principal)
+    enterprise = session.get_one(Enterprise, device.enterprise_id)
+    operator = session.get_one(Operator, device.operator_id)
+    monitors = queries.monitors_of(session, [device.id])[device.id]
+    agent = queries.get_agent(session, device.agent_id) if device.agent_id else None
+    fault = FAULTS.get(device.fault_code)
+    return DevicePage(
+        id=str(device.id),
+        number=device.number,
+        kind=device.kind,
+        state=device.state,
+        clearing_state=clearing_state(device, monitors, now),
+        enterprise=enterprise.name,
+        tax_no=enterprise.tax_no,
+        device_tax_no=device.tax_no,
+        device_taxpayer_name=device.taxpayer_name,
+        operator_id=str(operator.id),
+        operator_name=operator.name,
+        agent_name=agent.name if agent else "",
+        machine_no=device.machine_no,
+        software_version=device.version,
+        clock_at=device.clock_at,
+        clock_drift_seconds=device.clock_drift_seconds,
+        read_at=device.read_at,
+        last_reported_at=device.last_reported_at,
+        last_cleared_at=device.last_cleared_at,
+        lock_date=device.lock_date,
+        days_left=None if device.lock_date is None else (device.lock_date - local_date(now)).days,
+        fault_code=device.fault_code,
+        fault_message=device.fault_message,
+        fault_remedy=fault.remedy if fault else "",
+        simulated_device=device.simulated,
+        monitors=_monitors(device, monitors, clock),
+        changes=changes,
+        can_refresh=principal.can(Permission.CLEARING_REQUEST)
+        and device.state is not DeviceState.RETIRED,
+    )
+
+
+def _monitors(
+    device: Device, monitors: Sequence[DeviceMonitor], clock: Clock
+) -> tuple[MonitorRow, ...]:
+    shown = clock_now(clock(), device.clock_drift_seconds)
+    return tuple(
+        MonitorRow(
+            invoice_type=one.invoice_type,
+            state=type_state(one.last_reported_at, one.lock_date, shown),
+            report_from=one.report_from.date(),
+            last_reported_at=one.last_reported_at,
+            lock_date=one.lock_date,
+            upload_due_day=one.upload_due_day,
+            offline_hours=one.offline_hours,
+            offline_amount=one.offline_amount,
+            single_limit=one.single_limit,
+        )
+        for one in monitors
+    )

@@ -1,0 +1,104 @@
+"""税控设备: the list (/devices)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse
+
+from app.accounts.deps import Reader
+from app.core.clock import local_date
+from app.core.forms import blank_is_none, pager
+from app.core.page_parts import Option, Segment
+from app.core.templating import render
+from app.core.web import ClockDep, Paging, Reading
+from app.devices import queries
+from app.devices.contexts import DeviceRow, DevicesPage
+from app.devices.models import Device, DeviceMonitor, DeviceState
+from app.devices.states import clock_now, type_state, worst
+from app.enterprises import queries as enterprises_queries
+
+router = APIRouter()
+
+_LABELS = {
+    "": "全部",
+    "connected": "已连接",
+    "disconnected": "未连接",
+    "locked": "已锁死",
+    "fault": "故障",
+    "retired": "已注销",
+}
+
+
+@router.get("/devices")
+def device_list(
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    clock: ClockDep,
+    paging: Paging,
+    q: Annotated[str, Query(max_length=100)] = "",
+    state: Annotated[DeviceState | None, Query(), blank_is_none] = None,
+    enterprise_id: Annotated[UUID | None, Query(), blank_is_none] = None,
+) -> HTMLResponse:
+    """Devices by number with their connection and clearing state."""
+    found = queries.list_devices(
+        session, principal=principal, page=paging, q=q, state=state, enterprise_id=enterprise_id
+    )
+    monitors = queries.monitors_of(session, [row.device.id for row in found.items])
+    agents = {agent.id: agent.name for agent in queries.all_agents(session)}
+    choices = enterprises_queries.names_for_choice(session, principal=principal)
+    filters = {"q": q, "state": state or "", "enterprise_id": enterprise_id or ""}
+    page = DevicesPage(
+        q=q,
+        state=state or "",
+        enterprise_id=str(enterprise_id or ""),
+        limit=paging.limit,
+        enterprises=tuple(Option(str(one), name) for one, name in choices),
+        segments=tuple(_segment(value, label, filters) for value, label in _LABELS.items()),
+        rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in found.items),
+        pager=pager("/devices", {**filters, "limit": paging.limit}, paging, found.next_cursor),
+    )
+    return render(request, "devices/list.html", page)
+
+
+def clearing_state(device: Device, monitors: Sequence[DeviceMonitor], now: datetime) -> str:
+    """The worst state of the device's types, `unread` before the first read."""
+    shown = clock_now(now, device.clock_drift_seconds)
+    states = [type_state(one.last_reported_at, one.lock_date, shown) for one in monitors]
+    found = worst(states)
+    return "unread" if found is None else found.value
+
+
+def _segment(value: str, label: str, filters: Mapping[str, object]) -> Segment:
+    kept = {name: text for name, text in {**filters, "state": value}.items() if text}
+    href = f"/devices?{urlencode(kept)}" if kept else "/devices"
+    return Segment(label, href, current=value == filters["state"])
+
+
+def _row(
+    row: queries.DeviceRow,
+    monitors: Sequence[DeviceMonitor],
+    agents: dict[UUID, str],
+    now: datetime,
+) -> DeviceRow:
+    device = row.device
+    days = None if device.lock_date is None else (device.lock_date - local_date(now)).days
+    return DeviceRow(
+        id=str(device.id),
+        number=device.number,
+        kind=device.kind,
+        state=device.state,
+        clearing_state=clearing_state(device, monitors, now),
+        enterprise=row.enterprise_name,
+        operator_id=str(device.operator_id),
+        operator_name=row.operator_name,
+        agent_name=agents.get(device.agent_id, "") if device.agent_id else "",
+        lock_date=device.lock_date,
+        days_left=days,
+        read_at=device.read_at,
+        simulated=device.simulated,
+    )

@@ -1,0 +1,294 @@
+"""Register, change, remove and ask device agents; what they have that is not registered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from app.accounts.principal import SYSTEM, Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.audit.canonical import JSON
+from app.contracts.devices import AgentStatus, DeviceKind, DeviceSummary, LinkState
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.core.etags import require_match
+from app.core.ids import new_token
+from app.devices import queries
+from app.devices.agent_client import AgentClient, AgentFault
+from app.devices.agents import client_of, is_token, sealed_token
+from app.devices.models import MOUNTED, Agent, AgentState, Device, DeviceState
+from app.devices.schemas import AgentCreate, AgentUpdate
+from app.errors import Conflict, NotFound
+from app.settings import Settings
+
+T = TypeVar("T")
+
+_STATES = {
+    "agent.unreachable": AgentState.UNREACHABLE,
+    "agent.unauthorized": AgentState.UNAUTHORIZED,
+    "agent.version": AgentState.INCOMPATIBLE,
+}
+
+
+class AgentTaken(Conflict):
+    """Names and addresses tell agents apart."""
+
+    code = "agent.taken"
+    title = "已有同名或同地址的设备代理"
+    remedy = "请换一个名称，或修改已登记的代理。"
+
+
+class AgentInUse(Conflict):
+    """Devices name this agent."""
+
+    code = "agent.in_use"
+    title = "还有设备使用这个设备代理"
+    remedy = "请先把这些设备改到其他代理。"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A device an agent has that is not registered."""
+
+    agent_id: UUID
+    agent_name: str
+    number: str
+    kind: DeviceKind
+    driver: str
+    transport: str
+    state: LinkState
+    simulated: bool
+
+
+def register_agent(
+    session: Session,
+    *,
+    data: AgentCreate,
+    principal: Principal,
+    settings: Settings,
+    at: datetime,
+) -> tuple[Agent, str]:
+    """Register an agent; returns it with its token, which is shown this once. Raises AgentTaken."""
+    token = data.token.get_secret_value() if data.token else new_token()
+    agent = Agent(
+        name=data.name, base_url=data.base_url, sealed_token="", created_at=at, updated_at=at
+    )
+    agent.sealed_token = sealed_token(settings, agent, token)
+    session.add(agent)
+    _flush(session)
+    details: dict[str, JSON] = {"name": agent.name, "base_url": agent.base_url}
+    _audit(session, agent, AuditAction.AGENT_REGISTERED, principal, at, details)
+    return agent, token
+
+
+def ensure_mounted(
+    session: Session, *, token: str, settings: Settings, at: datetime, simulated: bool = False
+) -> Agent:
+    """The agent inside the server, registered at the first start, with the token of this start."""
+    agent = queries.agent_by_url(session, MOUNTED)
+    if agent is None:
+        agent = Agent(
+            name="本机设备代理", base_url=MOUNTED, sealed_token="", created_at=at, updated_at=at
+        )
+        session.add(agent)
+        details: dict[str, JSON] = {"name": agent.name, "base_url": agent.base_url}
+        agent.sealed_token = sealed_token(settings, agent, token)
+        session.flush()
+        _audit(session, agent, AuditAction.AGENT_REGISTERED, SYSTEM, at, details)
+    if not is_token(settings, agent, token) or agent.simulated is not simulated:
+        agent.sealed_token = sealed_token(settings, agent, token)
+        agent.simulated = simulated
+        agent.revision += 1
+        session.flush()
+    return agent
+
+
+def change_agent(
+    session: Session,
+    agent_id: UUID,
+    *,
+    data: AgentUpdate,
+    principal: Principal,
+    settings: Settings,
+    at: datetime,
+    if_match: str | None = None,
+) -> Agent:
+    """Change what was sent. Raises NotFound, PreconditionFailed, AgentTaken."""
+    agent = queries.agent_for_change(session, agent_id)
+    require_match(if_match, agent.revision)
+    wanted = data.changes()
+    token = wanted.pop("token", None)
+    changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
+    if not changed and token is None:
+        return agent
+    details: dict[str, JSON] = {
+        name: [getattr(agent, name), value] for name, value in changed.items()
+    }
+    if token is not None:
+        changed["sealed_token"] = sealed_token(settings, agent, token.get_secret_value())
+        details["credential_replaced"] = True
+    agent.sqlmodel_update(
+        {**changed, "state": AgentState.NEW, "updated_at": at, "revision": agent.revision + 1}
+    )
+    _flush(session)
+    _audit(session, agent, AuditAction.AGENT_CHANGED, principal, at, details)
+    return agent
+
+
+def remove_agent(session: Session, agent_id: UUID, *, principal: Principal, at: datetime) -> None:
+    """Remove an agent no device names. Raises NotFound, AgentInUse."""
+    agent = queries.agent_for_change(session, agent_id)
+    if queries.agent_in_use(session, agent_id):
+        raise AgentInUse
+    session.delete(agent)
+    session.flush()
+    details: dict[str, JSON] = {"name": agent.name, "base_url": agent.base_url}
+    _audit(session, agent, AuditAction.AGENT_REMOVED, principal, at, details)
+
+
+def check_agent(
+    database: Database, agent_id: UUID, *, settings: Settings, clock: Clock
+) -> AgentStatus:
+    """Ask the agent what it is, outside any transaction, and keep it. Raises NotFound, AgentFault."""
+    status = _ask(database, agent_id, settings, clock, AgentClient.status)
+    with database.transaction() as session:
+        agent = queries.agent_for_change(session, agent_id)
+        agent.version = status.version[:40]
+        agent.simulated = status.simulated
+    return status
+
+
+def discover(database: Database, *, settings: Settings, clock: Clock) -> list[Discovered]:
+    """Devices the agents have that are not registered; an agent that does not answer has none."""
+    with database.reading() as session:
+        agents = [(agent.id, agent.name) for agent in queries.all_agents(session)]
+    found: list[Discovered] = []
+    for agent_id, name in agents:
+        try:
+            summaries = sync_states(database, agent_id, settings=settings, clock=clock)
+        except (AgentFault, NotFound):
+            continue  # its state is marked; the list of agents shows it
+        found += _unregistered(database, agent_id, name, summaries)
+    return found
+
+
+def sync_states(
+    database: Database, agent_id: UUID, *, settings: Settings, clock: Clock
+) -> list[DeviceSummary]:
+    """Ask the agent which devices it sees, and mark the registered ones so. Raises NotFound, AgentFault."""
+    summaries = _ask(database, agent_id, settings, clock, AgentClient.devices)
+    seen = {summary.number: summary for summary in summaries if summary.number}
+    with database.reading() as session:
+        stale = [
+            device.id
+            for device in queries.in_use_of_agent(session, agent_id)
+            if _seen_state(device, seen.get(device.number)) is not device.state
+        ]
+    for device_id in stale:
+        with database.transaction() as session:
+            device = queries.device_for_change(session, device_id, principal=SYSTEM)
+            _mark_seen(device, seen.get(device.number), clock())
+    return summaries
+
+
+def _seen_state(device: Device, summary: DeviceSummary | None) -> DeviceState:
+    """A locked device that is plugged in stays locked until it is read."""
+    state = DeviceState.DISCONNECTED if summary is None else DeviceState(summary.state.value)
+    if state is DeviceState.CONNECTED and device.state is DeviceState.LOCKED:
+        return DeviceState.LOCKED
+    return state
+
+
+def _mark_seen(device: Device, summary: DeviceSummary | None, at: datetime) -> None:
+    state = _seen_state(device, summary)
+    if device.state in (DeviceState.RETIRED, state):
+        return
+    device.sqlmodel_update(
+        {
+            "state": state,
+            "fault_code": (summary.error_code or "") if summary else "device.not_found",
+            "fault_message": ((summary.error_message or "") if summary else "")[:500],
+            "updated_at": at,
+            "revision": device.revision + 1,
+        }
+    )
+
+
+def _unregistered(
+    database: Database, agent_id: UUID, agent_name: str, summaries: list[DeviceSummary]
+) -> list[Discovered]:
+    with database.reading() as session:
+        known = queries.in_use_by_number(session, (summary.number for summary in summaries))
+    return [
+        Discovered(
+            agent_id,
+            agent_name,
+            summary.number,
+            summary.kind,
+            summary.driver,
+            summary.transport,
+            summary.state,
+            summary.simulated,
+        )
+        for summary in summaries
+        if summary.number and summary.number not in known
+    ]
+
+
+def _ask(
+    database: Database,
+    agent_id: UUID,
+    settings: Settings,
+    clock: Clock,
+    question: Callable[[AgentClient], T],
+) -> T:
+    """The agent's answer; whether it answered is kept in its row."""
+    with database.reading() as session:
+        agent = queries.get_agent(session, agent_id)
+    try:
+        answer = question(client_of(agent, settings))
+    except AgentFault as error:
+        state = _STATES.get(error.fault.code, AgentState.ONLINE)
+        _keep_state(database, agent_id, state, None)
+        raise
+    _keep_state(database, agent_id, AgentState.ONLINE, clock())
+    return answer
+
+
+def _keep_state(
+    database: Database, agent_id: UUID, state: AgentState, seen_at: datetime | None
+) -> None:
+    with database.transaction() as session:
+        agent = queries.agent_for_change(session, agent_id)
+        agent.state = state
+        agent.last_seen_at = seen_at or agent.last_seen_at
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except sa.exc.IntegrityError as error:
+        raise AgentTaken from error
+
+
+def _audit(
+    session: Session,
+    agent: Agent,
+    action: AuditAction,
+    principal: Principal,
+    at: datetime,
+    details: dict[str, JSON],
+) -> None:
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=action,
+        object_type="agent",
+        object_id=agent.id,
+        at=at,
+        details=details,
+    )

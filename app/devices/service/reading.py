@@ -1,0 +1,319 @@
+"""更新设备信息: read a device through its agent, compare with what is stored, keep what it says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from app.accounts.principal import Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.audit.canonical import JSON
+from app.contracts.devices import DeviceReading, LinkState, Monitor
+from app.contracts.faults import FAULTS, fault
+from app.contracts.operations import Fault
+from app.core.clock import SHANGHAI, Clock
+from app.core.db import Database, Session
+from app.devices import queries
+from app.devices.agent_client import AgentClient, AgentFault
+from app.devices.agents import client_of
+from app.devices.models import Device, DeviceMonitor, DeviceState
+from app.devices.service.register import DeviceRetired, refresh_operator
+from app.devices.states import TypeState, type_state, worst
+from app.errors import Conflict
+from app.operators import queries as operators_queries
+from app.settings import Settings
+
+
+class DeviceHasNoAgent(Conflict):
+    """Nobody to ask."""
+
+    code = "device.no_agent"
+    title = "设备没有指定设备代理"
+    remedy = "请在设备资料中选择它所在电脑的设备代理。"
+
+
+class DeviceUnreadable(AgentFault):
+    """The device could not be read; code and remedy are those of the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `saved` False: kept as it was, because another device holds the value."""
+
+    field: str
+    label: str
+    before: str
+    after: str
+    saved: bool = True
+
+
+_LABELS = {
+    "tax_no": "纳税人识别号",
+    "taxpayer_name": "纳税人名称",
+    "machine_no": "开票机号",
+    "kind": "设备类型",
+    "version": "设备版本",
+    "invoice_types": "授权票种",
+    "report_from": "报送起始",
+    "report_to": "报送终止",
+    "last_reported_at": "上次报送",
+    "lock_date": "锁死日期",
+    "upload_due_day": "上传截止日",
+    "offline_hours": "离线时长（小时）",
+    "offline_amount": "离线总金额（元）",
+    "single_limit": "单张限额（元）",
+}
+_DEVICE_FIELDS = ("tax_no", "taxpayer_name", "machine_no", "kind", "version")
+_MONITOR_FIELDS = (
+    "report_from",
+    "report_to",
+    "last_reported_at",
+    "lock_date",
+    "upload_due_day",
+    "offline_hours",
+    "offline_amount",
+    "single_limit",
+)
+
+_GONE = frozenset(
+    {"device.disconnected", "device.timeout", "device.not_found", "agent.unreachable"}
+)
+_PASSING = frozenset({"device.busy", "agent.unauthorized", "agent.version", "agent.failed"})
+
+
+def refresh_device(
+    database: Database,
+    device_id: UUID,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+) -> list[Change]:
+    """Read the device now and keep what it says; the call stands outside any transaction.
+
+    Returns what was different. Raises NotFound, DeviceRetired, DeviceHasNoAgent, and
+    DeviceUnreadable after having marked the device.
+    """
+    with database.reading() as session:
+        device = queries.visible(session, device_id, principal)
+        client, number = client_for(session, device, settings), device.number
+    try:
+        reading = client.read_device(number)
+        _require_same_number(number, reading)
+    except AgentFault as error:
+        with database.transaction() as session:
+            device = queries.device_for_change(session, device_id, principal=principal)
+            mark_unreadable(session, device, error.fault, at=clock())
+        raise DeviceUnreadable(error.fault) from error
+    with database.transaction() as session:
+        device = queries.device_for_change(session, device_id, principal=principal)
+        at = clock()
+        changes = store_reading(session, device, reading, at)
+        _audit(session, device, changes, principal, at)
+    return changes
+
+
+def refresh_devices_of(
+    database: Database,
+    operator_id: UUID,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+) -> dict[str, bool]:
+    """Read the operator's devices one after the other: by number, whether it could be read."""
+    with database.reading() as session:
+        operators_queries.visible(session, operator_id, principal)
+        devices = queries.in_use_of_operator(session, operator_id)
+    done = {device.number: True for device in devices}
+    for device in devices:
+        try:
+            refresh_device(database, device.id, principal=principal, settings=settings, clock=clock)
+        except (AgentFault, DeviceHasNoAgent, DeviceRetired):
+            done[device.number] = False  # the device's row says why
+    return done
+
+
+def client_for(session: Session, device: Device, settings: Settings) -> AgentClient:
+    """The client of the device's agent. Raises DeviceRetired, DeviceHasNoAgent, AgentFault."""
+    if device.state is DeviceState.RETIRED:
+        raise DeviceRetired
+    if device.agent_id is None:
+        raise DeviceHasNoAgent
+    return client_of(queries.get_agent(session, device.agent_id), settings)
+
+
+def store_reading(
+    session: Session, device: Device, reading: DeviceReading, at: datetime
+) -> list[Change]:
+    """Keep a reading of the device, which the caller has locked; returns what was different."""
+    changes = [
+        *_store_identity(session, device, reading),
+        *_store_monitors(session, device, reading.monitors),
+    ]
+    device.sqlmodel_update(
+        {
+            "simulated": reading.summary.simulated,
+            "state": _state(reading),
+            "clock_at": reading.info.clock_at,
+            "clock_drift_seconds": _drift(reading),
+            "read_at": reading.read_at,
+            "last_reported_at": _last_report(reading),
+            "lock_date": min((monitor.lock_date for monitor in reading.monitors), default=None),
+            "fault_code": "",
+            "fault_message": "",
+            "updated_at": at,
+            "revision": device.revision + 1,
+        }
+    )
+    session.flush()
+    refresh_operator(session, device.operator_id, at=at)
+    return changes
+
+
+def mark_unreadable(session: Session, device: Device, reason: Fault, *, at: datetime) -> None:
+    """Keep why the device could not be read; what was read before stays."""
+    state = device.state
+    if reason.code in _GONE:
+        state = DeviceState.DISCONNECTED
+    elif reason.code == "device.locked":
+        state = DeviceState.LOCKED
+    elif reason.code not in _PASSING:
+        state = DeviceState.FAULT
+    values = {"state": state, "fault_code": reason.code, "fault_message": reason.message[:500]}
+    if any(getattr(device, name) != value for name, value in values.items()):
+        device.sqlmodel_update({**values, "updated_at": at, "revision": device.revision + 1})
+        session.flush()
+
+
+def _require_same_number(number: str, reading: DeviceReading) -> None:
+    if reading.info.number != number:
+        raise AgentFault(
+            fault(
+                "device.number_mismatch",
+                message=f"{FAULTS['device.number_mismatch'].title}：读到 {reading.info.number}",
+            )
+        )
+
+
+def _store_identity(session: Session, device: Device, reading: DeviceReading) -> Iterator[Change]:
+    """Differences of the device itself; a value read for the first time is no difference."""
+    info = reading.info
+    read = {
+        "tax_no": info.tax_no[:20],
+        "taxpayer_name": info.taxpayer_name[:200],
+        "machine_no": info.machine_no,
+        "kind": reading.summary.kind,
+        "version": info.version[:40],
+    }
+    first = device.read_at is None
+    for name in _DEVICE_FIELDS:
+        before, after = getattr(device, name), read[name]
+        if before == after:
+            continue
+        saved = name != "machine_no" or not queries.machine_no_taken(
+            session, device, info.machine_no
+        )
+        if saved:
+            setattr(device, name, after)
+        if not saved or not (first and before in ("", None)):
+            yield Change(name, _LABELS[name], _text(before), _text(after), saved)
+
+
+def _store_monitors(
+    session: Session, device: Device, monitors: tuple[Monitor, ...]
+) -> Iterator[Change]:
+    stored = {
+        monitor.invoice_type: monitor
+        for monitor in queries.monitors_of(session, [device.id])[device.id]
+    }
+    read = {monitor.invoice_type: monitor for monitor in monitors}
+    if stored and set(stored) != set(read):
+        yield Change(
+            "invoice_types",
+            _LABELS["invoice_types"],
+            "、".join(sorted(stored)),
+            "、".join(sorted(read)),
+        )
+    for invoice_type, monitor in stored.items():
+        if invoice_type not in read:
+            session.delete(monitor)
+    for invoice_type, new in read.items():
+        values = _monitor_values(new)
+        old = stored.get(invoice_type)
+        if old is None:
+            session.add(DeviceMonitor(device_id=device.id, invoice_type=invoice_type, **values))
+        else:
+            yield from _monitor_changes(old, values)
+            old.sqlmodel_update(values)
+
+
+def _monitor_values(monitor: Monitor) -> dict[str, Any]:
+    return monitor.model_dump(include={*_MONITOR_FIELDS, "free_space"})
+
+
+def _monitor_changes(old: DeviceMonitor, new: dict[str, object]) -> Iterator[Change]:
+    """Differences of one type; free space changes with every invoice and is none."""
+    for name in _MONITOR_FIELDS:
+        before, after = getattr(old, name), new[name]
+        if before != after:
+            yield Change(
+                f"{old.invoice_type}.{name}",
+                f"{old.invoice_type} {_LABELS[name]}",
+                _text(before),
+                _text(after),
+            )
+
+
+def _state(reading: DeviceReading) -> DeviceState:
+    states = (
+        type_state(monitor.last_reported_at, monitor.lock_date, reading.info.clock_at)
+        for monitor in reading.monitors
+    )
+    if reading.summary.state is LinkState.CONNECTED and worst(states) is TypeState.LOCKED:
+        return DeviceState.LOCKED
+    return DeviceState(reading.summary.state.value)
+
+
+def _drift(reading: DeviceReading) -> int:
+    """Device clock minus the agent's at the moment the clock was read, in seconds."""
+    shown = reading.info.clock_at.replace(tzinfo=SHANGHAI)
+    return round((shown - (reading.sent_at or reading.read_at)).total_seconds())
+
+
+def _last_report(reading: DeviceReading) -> datetime | None:
+    reports = [m.last_reported_at for m in reading.monitors if m.last_reported_at is not None]
+    return max(reports).replace(tzinfo=SHANGHAI) if reports else None
+
+
+def _text(value: object) -> str:
+    """As people compare it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _audit(
+    session: Session, device: Device, changes: list[Change], principal: Principal, at: datetime
+) -> None:
+    details: dict[str, JSON] = {
+        "number": device.number,
+        "lock_date": device.lock_date,
+        "changes": {change.field: [change.before, change.after] for change in changes},
+    }
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=AuditAction.DEVICE_READ,
+        object_type="device",
+        object_id=device.id,
+        at=at,
+        details=details,
+    )

@@ -1,0 +1,297 @@
+"""Every select of invoices. A principal limited to some enterprises sees only those of their devices."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.accounts.principal import Principal
+from app.contracts.devices import InvoiceStatus, InvoiceType
+from app.contracts.periods import Period
+from app.core.clock import SHANGHAI
+from app.core.db import Session
+from app.core.money import ZERO
+from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
+from app.devices.models import Device
+from app.enterprises.queries import within
+from app.errors import NotFound
+from app.invoices.models import ClearingStatus, Invoice
+
+BATCH = 1000
+"""Rows fetched at a time when all of them are gone through."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFilter:
+    """What a list is narrowed to; None narrows nothing. `q` is the beginning of a number, or a buyer."""
+
+    q: str | None = None
+    device_id: UUID | None = None
+    operator_id: UUID | None = None
+    period: Period | None = None
+    invoice_type: InvoiceType | None = None
+    status: InvoiceStatus | None = None
+    clearing_status: ClearingStatus | None = None
+    uploaded: bool | None = None
+    draft: bool | None = None
+    record_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeTotals:
+    """Invoices of one type of a device and period; drafts are not among them."""
+
+    invoice_type: InvoiceType
+    count: int
+    amount: Decimal
+    tax: Decimal
+    cleared: int
+
+
+def visible(session: Session, invoice_id: UUID, principal: Principal) -> Invoice:
+    """The invoice. Raises NotFound, also for one this principal may not see."""
+    return _one(session, invoice_id, principal, lock=False)
+
+
+def invoice_for_change(session: Session, invoice_id: UUID, *, principal: Principal) -> Invoice:
+    """The same, locked until the transaction ends."""
+    return _one(session, invoice_id, principal, lock=True)
+
+
+def list_invoices(
+    session: Session, *, principal: Principal, wanted: InvoiceFilter, page: PageRequest
+) -> Page[Invoice]:
+    """Invoices, the newest first."""
+    query = (
+        select(Invoice)
+        .where(*_conditions(principal, wanted), *_earlier(page))
+        .order_by(col(Invoice.issued_at).desc(), col(Invoice.id).desc())
+        .limit(page.limit + 1)
+    )
+    found = list(session.exec(query))
+    items = found[: page.limit]
+    more = len(found) > page.limit
+    cursor = encode_cursor(items[-1].issued_at.isoformat(), items[-1].id.hex) if more else None
+    return Page(items=items, next_cursor=cursor)
+
+
+def iterate(
+    session: Session, *, principal: Principal, wanted: InvoiceFilter, batch: int = BATCH
+) -> Iterator[Invoice]:
+    """Every invoice of the filter, the oldest first, with constant memory, for export and backup."""
+    query = (
+        select(Invoice)
+        .where(*_conditions(principal, wanted))
+        .order_by(col(Invoice.issued_at), col(Invoice.id))
+    )
+    yield from _streamed(session, query, batch)
+
+
+def totals(session: Session, device_id: UUID, period: Period) -> list[TypeTotals]:
+    """Count, sums and how many are cleared, per type of the device and period."""
+    return totals_of(session, [device_id], period)[device_id]
+
+
+def totals_of(
+    session: Session, device_ids: Iterable[UUID], period: Period
+) -> dict[UUID, list[TypeTotals]]:
+    """The same for each of several devices, in one query."""
+    found: dict[UUID, list[TypeTotals]] = {device_id: [] for device_id in device_ids}
+    is_cleared = col(Invoice.clearing_status) == ClearingStatus.CLEARED
+    query = (
+        sa.select(
+            col(Invoice.device_id),
+            col(Invoice.invoice_type),
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(Invoice.amount), ZERO),
+            sa.func.coalesce(sa.func.sum(Invoice.tax), ZERO),
+            sa.func.sum(sa.case((is_cleared, 1), else_=0)),
+        )
+        .where(
+            col(Invoice.device_id).in_(found),
+            col(Invoice.period) == period,
+            col(Invoice.draft).is_(False),
+        )
+        .group_by(col(Invoice.device_id), col(Invoice.invoice_type))
+        .order_by(col(Invoice.device_id), col(Invoice.invoice_type))
+    )
+    for device_id, *values in session.execute(query):
+        found[device_id].append(TypeTotals(*values))
+    return found
+
+
+def of_device_and_period(
+    session: Session,
+    device_id: UUID,
+    period: Period,
+    types: Iterable[InvoiceType] | None = None,
+) -> Iterator[Invoice]:
+    """The issued invoices of the device and period (of these types), with constant memory."""
+    query = (
+        select(Invoice)
+        .where(
+            Invoice.device_id == device_id,
+            Invoice.period == period,
+            col(Invoice.draft).is_(False),
+        )
+        .order_by(col(Invoice.invoice_type), col(Invoice.code), col(Invoice.number))
+    )
+    if types is not None:
+        query = query.where(col(Invoice.invoice_type).in_(list(types)))
+    yield from _streamed(session, query)
+
+
+def drafts(session: Session, device_ids: Iterable[UUID]) -> list[Invoice]:
+    """Unfinished invoices of these devices, of any period, at most 1000."""
+    return _some(session, device_ids, col(Invoice.draft).is_(True))
+
+
+def count_drafts(session: Session, device_ids: Iterable[UUID]) -> int:
+    """How many unfinished invoices these devices have."""
+    return _count(session, device_ids, col(Invoice.draft).is_(True))
+
+
+def not_uploaded(
+    session: Session, device_ids: Iterable[UUID], *, until: Period | None = None
+) -> list[Invoice]:
+    """Issued invoices of these devices that are not uploaded yet (up to the period), at most 1000."""
+    return _some(session, device_ids, *_not_uploaded(until))
+
+
+def count_not_uploaded(
+    session: Session, device_ids: Iterable[UUID], *, until: Period | None = None
+) -> int:
+    """How many there are."""
+    return _count(session, device_ids, *_not_uploaded(until))
+
+
+def cleared_by(session: Session, record_id: UUID) -> Iterator[Invoice]:
+    """The invoices a clearing record cleared, with constant memory."""
+    query = (
+        select(Invoice).where(Invoice.cleared_by_record_id == record_id).order_by(col(Invoice.id))
+    )
+    yield from _streamed(session, query)
+
+
+def _not_uploaded(until: Period | None) -> list[sa.ColumnElement[bool]]:
+    """A blank voided on the device was never issued; there is nothing to upload."""
+    conditions = [
+        col(Invoice.uploaded).is_(False),
+        col(Invoice.draft).is_(False),
+        col(Invoice.status) != InvoiceStatus.VOID_BLANK,
+    ]
+    return conditions if until is None else [*conditions, col(Invoice.period) <= until]
+
+
+def _one(session: Session, invoice_id: UUID, principal: Principal, *, lock: bool) -> Invoice:
+    query = (
+        select(Invoice)
+        .join(Device, col(Device.id) == col(Invoice.device_id))
+        .where(Invoice.id == invoice_id, within(principal, col(Device.enterprise_id)))
+    )
+    if lock:
+        query = query.with_for_update(of=Invoice)
+    invoice = session.exec(query).one_or_none()
+    if invoice is None:
+        raise NotFound("没有这张发票")
+    return invoice
+
+
+def _some(
+    session: Session, device_ids: Iterable[UUID], *conditions: sa.ColumnElement[bool]
+) -> list[Invoice]:
+    query = (
+        select(Invoice)
+        .where(col(Invoice.device_id).in_(list(device_ids)), *conditions)
+        .order_by(col(Invoice.issued_at), col(Invoice.id))
+        .limit(1000)
+    )
+    return list(session.exec(query))
+
+
+def _count(
+    session: Session, device_ids: Iterable[UUID], *conditions: sa.ColumnElement[bool]
+) -> int:
+    query = sa.select(sa.func.count()).where(
+        col(Invoice.device_id).in_(list(device_ids)), *conditions
+    )
+    return int(session.execute(query).scalar_one())
+
+
+def _streamed(
+    session: Session, query: SelectOfScalar[Invoice], batch: int = BATCH
+) -> Iterator[Invoice]:
+    """Rows fetched batch by batch and forgotten by the session, so that memory stays constant."""
+    for part in session.exec(query.execution_options(yield_per=batch)).partitions():
+        yield from part
+        for invoice in part:
+            session.expunge(invoice)
+
+
+def _conditions(principal: Principal, wanted: InvoiceFilter) -> list[sa.ColumnElement[bool]]:
+    equal: list[tuple[Mapped[Any], object]] = [
+        (col(Invoice.device_id), wanted.device_id),
+        (col(Invoice.operator_id), wanted.operator_id),
+        (col(Invoice.period), wanted.period),
+        (col(Invoice.invoice_type), wanted.invoice_type),
+        (col(Invoice.status), wanted.status),
+        (col(Invoice.clearing_status), wanted.clearing_status),
+        (col(Invoice.uploaded), wanted.uploaded),
+        (col(Invoice.draft), wanted.draft),
+        (col(Invoice.cleared_by_record_id), wanted.record_id),
+    ]
+    conditions = [column == value for column, value in equal if value is not None]
+    conditions += [_has_word(word) for word in (wanted.q or "").replace("\x00", " ").split()]
+    if wanted.period is not None:
+        conditions += _month(wanted.period)
+    if principal.enterprise_ids is not None:
+        seen = sa.select(col(Device.id)).where(within(principal, col(Device.enterprise_id)))
+        conditions.append(col(Invoice.device_id).in_(seen))
+    return conditions
+
+
+def _month(period: Period) -> list[sa.ColumnElement[bool]]:
+    """The same month by time of issue, so that an index sorted by it begins at the right place."""
+    first, after = period.first_day, period.plus(1).first_day
+    return [
+        col(Invoice.issued_at) >= datetime(first.year, first.month, 1, tzinfo=SHANGHAI),
+        col(Invoice.issued_at) < datetime(after.year, after.month, 1, tzinfo=SHANGHAI),
+    ]
+
+
+def _has_word(word: str) -> sa.ColumnElement[bool]:
+    if word.isascii() and word.isdigit():
+        return _begins_with(word)
+    return col(Invoice.buyer_name).icontains(word, autoescape=True)
+
+
+def _begins_with(digits: str) -> sa.ColumnElement[bool]:
+    """A range over the index of numbers; 9999 has nothing after it among digits but longer ones."""
+    after = str(int(digits) + 1).zfill(len(digits))
+    condition = col(Invoice.number) >= digits
+    if len(after) > len(digits):
+        return condition
+    return sa.and_(condition, col(Invoice.number) < after)
+
+
+def _earlier(page: PageRequest) -> list[sa.ColumnElement[bool]]:
+    after = page.key(str, str)
+    if after is None:
+        return []
+    try:
+        moment = datetime.fromisoformat(after[0])
+        last = UUID(after[1])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidCursor from error
+    if moment.tzinfo is None:
+        raise InvalidCursor
+    key = sa.tuple_(col(Invoice.issued_at), col(Invoice.id))
+    issued_at = sa.literal(moment, Invoice.__table__.c.issued_at.type)  # type: ignore[attr-defined]
+    return [key < sa.tuple_(issued_at, sa.literal(last, sa.Uuid))]

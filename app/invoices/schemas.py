@@ -1,0 +1,88 @@
+"""What the API takes and gives for invoices."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from app.contracts.devices import InvoiceStatus, InvoiceType
+from app.contracts.periods import Period
+from app.core.money import ZERO, Money
+from app.core.schemas import Input, LongLine, Reason
+from app.invoices.models import ClearingStatus
+
+InvoiceCode = Annotated[str, StringConstraints(pattern=r"^([0-9]{10}|[0-9]{12})?$", max_length=12)]
+"""发票代码: 10 or 12 digits; empty where the type has none."""
+
+InvoiceNumber = Annotated[str, StringConstraints(pattern=r"^([0-9]{8}|[0-9]{20})?$", max_length=20)]
+"""发票号码: 8 digits, or 20 of an all-electronic invoice; empty only in a draft."""
+
+Amount = Annotated[
+    Decimal,
+    Field(max_digits=16, decimal_places=2, description="yuan"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,14}(\.\d{1,2})?$"}),
+]
+
+
+class InvoiceCreate(Input):
+    """An invoice to add to the ledger. Its operator is the device's, its period the month of issue."""
+
+    device_id: UUID
+    invoice_type: InvoiceType
+    code: InvoiceCode = ""
+    number: InvoiceNumber = ""
+    issued_at: AwareDatetime
+    amount: Amount = ZERO
+    tax: Amount = ZERO
+    status: InvoiceStatus = InvoiceStatus.NORMAL
+    uploaded: bool = False
+    draft: bool = False
+    buyer_tax_no: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{0,20}$")] = ""
+    buyer_name: LongLine = ""
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        if not self.draft and not self.number:
+            raise ValueError("发票号码必填（草稿除外）")
+        return self
+
+
+class InvoiceUpdate(Input):
+    """Correct 清卡状态 by hand, when it could not be updated automatically."""
+
+    clearing_status: ClearingStatus
+    reason: Reason
+
+
+class InvoicePublic(BaseModel):
+    """An invoice as the API shows it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    device_id: UUID
+    operator_id: UUID
+    invoice_type: InvoiceType
+    code: str
+    number: str
+    issued_at: datetime
+    period: Period
+    amount: Money
+    tax: Money
+    status: InvoiceStatus
+    uploaded: bool
+    draft: bool
+    buyer_tax_no: str
+    buyer_name: str
+    clearing_status: ClearingStatus
+    cleared_by_record_id: UUID | None

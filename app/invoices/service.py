@@ -1,0 +1,289 @@
+"""Use cases of the ledger: add, import from a device, mark as cleared, correct by hand."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
+
+from app.accounts.principal import Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.audit.canonical import JSON
+from app.contracts.devices import DeviceInvoice, InvoiceType
+from app.contracts.faults import fault
+from app.contracts.periods import Period
+from app.core.clock import SHANGHAI, local_date
+from app.core.db import Session, dialect_name
+from app.core.etags import require_match
+from app.core.ids import new_id
+from app.core.money import ZERO
+from app.devices import queries as devices_queries
+from app.devices import service as devices_service
+from app.devices.agent_client import AgentFault
+from app.devices.models import Device, DeviceState
+from app.errors import Conflict, Invalid, NotFound
+from app.invoices import queries
+from app.invoices.models import ClearingStatus, Invoice
+from app.invoices.schemas import InvoiceCreate, InvoiceUpdate
+
+_BATCH = 500
+"""Rows written with one statement: below the number of values a statement may have."""
+
+_FROM_DEVICE = ("issued_at", "period", "amount", "tax", "status", "uploaded", "buyer_tax_no")
+"""What an invoice read from a device again brings up to date; its clearing status is ours."""
+
+
+class InvoiceExists(Conflict):
+    """Type, code and number name one invoice of a device."""
+
+    code = "invoice.exists"
+    title = "该发票已在台账中"
+    remedy = "请在发票台账中查找该号码。"
+
+
+class DraftNotCleared(Conflict):
+    """Only issued invoices are cleared."""
+
+    code = "invoice.draft"
+    title = "草稿不能标记为已清卡"
+    remedy = "请先开具或删除该草稿。"
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a clearing moved out of the working set."""
+
+    count: int
+    amount: Decimal
+    tax: Decimal
+
+
+def create_invoice(
+    session: Session, *, data: InvoiceCreate, principal: Principal, at: datetime
+) -> Invoice:
+    """Add an invoice to the ledger. Raises Invalid for an unknown device, InvoiceExists."""
+    device = _device(session, data.device_id, principal)
+    invoice = Invoice(
+        **data.model_dump(),
+        operator_id=device.operator_id,
+        period=Period.of(local_date(data.issued_at)),
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(invoice)
+    try:
+        session.flush()
+    except sa.exc.IntegrityError as error:
+        raise InvoiceExists from error
+    details = data.model_dump(mode="json", exclude_defaults=True)
+    _audit(session, invoice.id, AuditAction.INVOICE_CREATED, principal, at, details)
+    return invoice
+
+
+def change_clearing_status(
+    session: Session,
+    invoice_id: UUID,
+    *,
+    data: InvoiceUpdate,
+    principal: Principal,
+    at: datetime,
+    if_match: str | None = None,
+) -> Invoice:
+    """Correct 清卡状态 by hand, with a reason. Raises NotFound, PreconditionFailed, DraftNotCleared."""
+    invoice = queries.invoice_for_change(session, invoice_id, principal=principal)
+    require_match(if_match, invoice.revision)
+    if invoice.clearing_status is data.clearing_status:
+        return invoice
+    if invoice.draft:
+        raise DraftNotCleared
+    details: dict[str, JSON] = {
+        "clearing_status": [invoice.clearing_status, data.clearing_status],
+        "cleared_by_record_id": invoice.cleared_by_record_id,
+        "reason": data.reason,
+    }
+    invoice.sqlmodel_update(
+        {
+            "clearing_status": data.clearing_status,
+            "cleared_by_record_id": None,
+            "updated_at": at,
+            "revision": invoice.revision + 1,
+        }
+    )
+    session.flush()
+    _audit(session, invoice.id, AuditAction.INVOICE_CHANGED, principal, at, details)
+    return invoice
+
+
+def mark_cleared(
+    session: Session,
+    *,
+    device_id: UUID,
+    period: str,
+    types: Iterable[InvoiceType],
+    record_id: UUID,
+    at: datetime,
+) -> Cleared:
+    """Make the issued invoices of these types and period 已清卡; the clearing record audits it.
+
+    Those cleared already keep the record that cleared them, and are not counted again.
+    """
+    wanted = [
+        col(Invoice.device_id) == device_id,
+        col(Invoice.period) == period,
+        col(Invoice.invoice_type).in_(list(types)),
+        col(Invoice.clearing_status) == ClearingStatus.UNCLEARED,
+        col(Invoice.draft).is_(False),
+    ]
+    update = (
+        sa.update(Invoice)
+        .where(*wanted)
+        .values(
+            clearing_status=ClearingStatus.CLEARED,
+            cleared_by_record_id=record_id,
+            updated_at=at,
+            revision=Invoice.revision + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.flush()
+    session.execute(update)
+    _forget(session)
+    return _cleared_by(session, record_id)
+
+
+def import_from_device(
+    session: Session,
+    device: Device,
+    invoices: Iterable[DeviceInvoice],
+    *,
+    period: str,
+    at: datetime,
+) -> int:
+    """Bring the ledger up to date with what the device has of the period; returns how many it has.
+
+    A known invoice (type, code, number) is updated, its clearing status and record stay. The caller
+    has locked the device. Raises AgentFault for invoices of another month: the device was asked for this one.
+    """
+    session.flush()
+    rows = (_row(device, invoice, period, at) for invoice in invoices)
+    written = 0
+    while batch := list(islice(rows, _BATCH)):
+        session.execute(_upsert(session, batch))
+        written += len(batch)
+    _forget(session)
+    return written
+
+
+def delete_drafts(session: Session, *, device_ids: Sequence[UUID]) -> int:
+    """Remove the unfinished invoices of these devices; for a clearing with scope `full`, which backs them up."""
+    session.flush()
+    result = session.execute(
+        sa.delete(Invoice)
+        .where(col(Invoice.device_id).in_(device_ids), col(Invoice.draft).is_(True))
+        .returning(col(Invoice.id))
+    )
+    return len(result.all())
+
+
+def _forget(session: Session) -> None:
+    """Invoices this session holds were changed behind its back: read them again when used."""
+    for held in list(session.identity_map.values()):
+        if isinstance(held, Invoice):
+            session.expire(held)
+
+
+def _cleared_by(session: Session, record_id: UUID) -> Cleared:
+    query = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(Invoice.amount), ZERO),
+        sa.func.coalesce(sa.func.sum(Invoice.tax), ZERO),
+    ).where(col(Invoice.cleared_by_record_id) == record_id)
+    return Cleared(*session.execute(query).one())
+
+
+def _row(device: Device, invoice: DeviceInvoice, period: str, at: datetime) -> dict[str, Any]:
+    issued_at = invoice.issued_at.replace(tzinfo=SHANGHAI)
+    if Period.of(invoice.issued_at.date()) != period:
+        text = f"发票 {invoice.number} 的开具日期不在属期 {period} 内"
+        raise AgentFault(fault("device.answer_invalid", message=text))
+    return {
+        "id": new_id(),
+        "device_id": device.id,
+        "operator_id": device.operator_id,
+        "invoice_type": invoice.invoice_type,
+        "code": invoice.code,
+        "number": invoice.number,
+        "issued_at": issued_at,
+        "period": period,
+        "amount": invoice.amount,
+        "tax": invoice.tax,
+        "status": invoice.status,
+        "uploaded": invoice.uploaded,
+        "draft": False,
+        "buyer_tax_no": invoice.buyer_tax_no[:20],
+        "buyer_name": invoice.buyer_name[:200],
+        "clearing_status": ClearingStatus.UNCLEARED,
+        "revision": 1,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+def _upsert(session: Session, rows: list[dict[str, Any]]) -> sa.Executable:
+    """Rows that say nothing new stay untouched."""
+    insert = postgresql.insert if dialect_name(session) == "postgresql" else sqlite.insert
+    statement = insert(Invoice).values(rows)
+    new = statement.excluded
+    changed = sa.or_(*(getattr(Invoice, name) != new[name] for name in _FROM_DEVICE))
+    return statement.on_conflict_do_update(
+        index_elements=["device_id", "invoice_type", "code", "number"],
+        index_where=sa.text("NOT draft"),
+        set_={name: new[name] for name in (*_FROM_DEVICE, "buyer_name", "updated_at")}
+        | {"revision": Invoice.revision + 1},
+        where=changed,
+    )
+
+
+def _device(session: Session, device_id: UUID, principal: Principal) -> Device:
+    try:
+        device = devices_queries.visible(session, device_id, principal)
+    except NotFound as error:
+        raise Invalid(errors={"device_id": "没有这台设备"}) from error
+    if device.state is DeviceState.RETIRED:
+        raise Invalid(errors={"device_id": "设备已注销"})
+    return device
+
+
+def _uploads_left(session: Session, device_id: UUID) -> str | None:
+    """Stands against retiring a device (product.md section 5, rule 15)."""
+    count = queries.count_not_uploaded(session, [device_id])
+    return f"还有 {count} 张发票尚未上传" if count else None
+
+
+devices_service.retirement_checks.append(_uploads_left)
+
+
+def _audit(
+    session: Session,
+    invoice_id: UUID,
+    action: AuditAction,
+    principal: Principal,
+    at: datetime,
+    details: Mapping[str, JSON],
+) -> None:
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=action,
+        object_type="invoice",
+        object_id=invoice_id,
+        at=at,
+        details=details,
+    )

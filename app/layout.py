@@ -1,0 +1,131 @@
+"""What stands around every page: who is signed in, the menu, the countdown."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fastapi import Request
+
+from app import __version__
+from app.accounts.deps import principal_of
+from app.accounts.principal import Permission, Principal
+from app.calendar import service as calendar_service
+from app.calendar.rules import Source
+from app.contracts.periods import Period
+from app.core.clock import local_date
+from app.core.web import clock_of, database_of
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The signed-in person."""
+
+    name: str
+    display_name: str
+    role_names: list[str]
+    permissions: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The filing deadline of this month; `published` False: 推算."""
+
+    date: date
+    days_left: int
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    label: str
+    href: str
+    permission: Permission = Permission.READ
+
+
+_MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
+    ("", (_Item("首页", "/"),)),
+    (
+        "系统管理",
+        (
+            _Item("清卡管理", "/clearing"),
+            _Item("清卡申请", "/clearing/requests"),
+            _Item("清卡记录", "/clearing/records"),
+            _Item("税控设备", "/devices"),
+        ),
+    ),
+    (
+        "保障",
+        (
+            _Item("备份与恢复", "/backups"),
+            _Item("审计", "/audit", Permission.AUDIT_READ),
+        ),
+    ),
+    (
+        "系统设置",
+        (
+            _Item("账号", "/settings/accounts", Permission.ADMIN),
+            _Item("API 密钥", "/settings/api-keys", Permission.ADMIN),
+            _Item("设备代理", "/devices/agents", Permission.DEVICES_WRITE),
+        ),
+    ),
+    ("其他", (_Item("帮助", "/help"), _Item("关于", "/about"))),
+)
+
+
+def layout(request: Request) -> dict[str, Any]:
+    """The names templates/layout.html uses; asks the database only for the countdown."""
+    principal = principal_of(request)
+    return {
+        "me": _me(principal),
+        "nav": _nav(principal, request.url.path),
+        "deadline": _deadline(request) if principal else None,
+        "simulated": request.app.state.simulated,
+        "version": __version__,
+    }
+
+
+def _me(principal: Principal | None) -> Me | None:
+    if principal is None:
+        return None
+    return Me(
+        principal.name,
+        principal.display_name,
+        principal.role_names,
+        {permission.value for permission in principal.permissions},
+    )
+
+
+def _nav(principal: Principal | None, path: str) -> list[dict[str, Any]]:
+    if principal is None or principal.must_change_password:
+        return []
+    groups = []
+    for title, items in _MENU:
+        allowed = [item for item in items if principal.can(item.permission)]
+        if allowed:
+            groups.append({"title": title, "items": [_entry(item, path) for item in allowed]})
+    return groups
+
+
+def _entry(item: _Item, path: str) -> dict[str, Any]:
+    return {
+        "label": item.label,
+        "href": item.href,
+        "current": item.href == _best_match(path),
+        "count": None,
+        "bad": False,
+    }
+
+
+def _best_match(path: str) -> str | None:
+    """The longest menu address this page lies under."""
+    hrefs = [item.href for _, items in _MENU for item in items]
+    under = [href for href in hrefs if path == href or path.startswith(href.rstrip("/") + "/")]
+    exact = [href for href in under if href != "/" or path == "/"]
+    return max(exact, key=len, default=None)
+
+
+def _deadline(request: Request) -> Deadline:
+    today = local_date(clock_of(request)())
+    with database_of(request).reading() as session:
+        found = calendar_service.deadline_for(session, Period.of(today))
+    return Deadline(found.deadline, (found.deadline - today).days, found.source != Source.RULE)

@@ -1,0 +1,163 @@
+"""Puts the server together: middleware, error handlers, routers, static files, the mounted agent."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import __version__, error_handlers
+from app.agent.assembly import build_agent
+from app.agent.config import AgentConfig, load_config
+from app.agent.runtime import Runtime
+from app.api import router as api_router
+from app.clearing.workflow.context import Context
+from app.clearing.workflow.engine import Engine
+from app.core import migrate
+from app.core.clock import Clock, utc_now
+from app.core.db import Database
+from app.core.http import BodyLimit, CrossSiteGuard, SecurityHeaders
+from app.core.logging import get_logger
+from app.devices import service as devices_service
+from app.devices.agents import register_mounted
+from app.devices.connections import AgentClients
+from app.layout import layout
+from app.pages import router as pages_router
+from app.settings import ROOT, AgentMode, Settings
+from app.system.idempotency import Idempotency
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MountedAgent:
+    """The agent inside the server and the token of this start."""
+
+    app: ASGIApp
+    runtime: Runtime
+    token: str
+    simulated: bool
+
+
+def create_app(
+    settings: Settings, *, clock: Clock = utc_now, database: Database | None = None
+) -> FastAPI:
+    """The application. Its lifespan migrates the database and starts the agent and the workflows."""
+    database = database or Database(settings.resolved_database_url)
+    agent = _mounted_agent(settings, clock)
+    app = FastAPI(
+        title="Qingka 清卡管理",
+        version=__version__,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.clock = clock
+    app.state.layout = layout
+    app.state.agent = agent
+    app.state.agents = AgentClients(database, settings)
+    app.state.simulated = agent is not None and agent.simulated
+    app.state.started_at = clock()
+    app.state.after_start = None
+    app.state.engine = Engine(Context(database, settings, clock, app.state.agents))
+    error_handlers.install(app)
+    app.include_router(api_router)
+    app.include_router(pages_router)
+    app.mount("/static", _CachedStatic(directory=ROOT / "static"), name="static")
+    _add_middleware(app, settings, database, clock, agent)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    agent: MountedAgent | None,
+) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(Idempotency, database=database, clock=clock)
+    if agent is not None:
+        app.add_middleware(_AgentMount, agent=agent.app)
+    app.add_middleware(BodyLimit, limit=settings.body_limit_mb << 20)
+    origins = (settings.public_url.rstrip("/"),) if settings.public_url else ()
+    app.add_middleware(CrossSiteGuard, trusted_origins=origins)
+    app.add_middleware(SecurityHeaders, tls=settings.secure_cookies)
+
+
+def _mounted_agent(settings: Settings, clock: Clock) -> MountedAgent | None:
+    if settings.agent is AgentMode.OFF:
+        return None
+    config = load_config(settings.agent_config) if settings.agent_config else AgentConfig()
+    token = secrets.token_urlsafe(32)
+    app, runtime = build_agent(config, settings.data_dir, token, clock=clock)
+    simulated = any(config.is_simulated(device) for device in config.device)
+    return MountedAgent(app, runtime, token, simulated)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    await run_in_threadpool(start, app)
+    try:
+        yield
+    finally:
+        await run_in_threadpool(stop, app)
+
+
+def start(app: FastAPI) -> None:
+    """Migrate, start the agent first, then the workflows that use it."""
+    state = app.state
+    migrate.upgrade(state.database)
+    agent: MountedAgent | None = state.agent
+    if agent is not None:
+        register_mounted(lambda: httpx.ASGITransport(agent.app))
+        with state.database.transaction() as session:
+            devices_service.ensure_mounted(
+                session,
+                token=agent.token,
+                settings=state.settings,
+                at=state.clock(),
+                simulated=agent.simulated,
+            )
+        agent.runtime.start()
+    state.engine.start()
+    if state.after_start is not None:
+        state.after_start()
+
+
+def stop(app: FastAPI) -> None:
+    """The other way round."""
+    app.state.engine.stop()
+    if app.state.agent is not None:
+        app.state.agent.runtime.stop()
+    app.state.database.dispose()
+
+
+class _AgentMount:
+    """Hands /agent/… to the mounted agent; everything else goes on."""
+
+    def __init__(self, app: ASGIApp, *, agent: ASGIApp) -> None:
+        self.app = app
+        self.agent = agent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        mine = scope["type"] == "http" and scope["path"].startswith("/agent/")
+        await (self.agent if mine else self.app)(scope, receive, send)
+
+
+class _CachedStatic(StaticFiles):
+    """Addresses carry a hash of the content, so browsers may keep the files for ever."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

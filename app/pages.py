@@ -1,0 +1,15 @@
+"""The list of routers of HTML pages."""
+
+from fastapi import APIRouter
+
+from app.accounts.pages import router as accounts
+from app.backups.pages import router as backups
+from app.clearing.pages import router as clearing
+from app.devices.pages import router as devices
+from app.system.audit_pages import router as audit
+from app.system.pages import router as system
+from app.system.probes import router as probes
+
+router = APIRouter(include_in_schema=False)
+for _part in (probes, accounts, clearing, devices, backups, audit, system):
+    router.include_router(_part)

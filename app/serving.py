@@ -1,0 +1,128 @@
+"""Runs the server: one process a data directory, says when it is ready, stops in order."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+from filelock import FileLock, Timeout
+
+from app import demo
+from app.accounts.service import ensure_first_admin
+from app.core import migrate
+from app.core.clock import utc_now
+from app.core.db import Database
+from app.main import create_app, start, stop
+from app.settings import Settings, load_settings
+
+STOP_SECONDS = 5
+"""How long open answers (a followed progress, say) may take to end at a stop."""
+
+LOCK_NAME = "engine.lock"
+"""Held by the process that runs the mounted agent and the workflows of a data directory."""
+
+
+class AlreadyRunning(Exception):
+    """Another process serves this data directory."""
+
+
+@contextmanager
+def engine_lock(settings: Settings) -> Iterator[None]:
+    """Be the one process that runs agent and workflows here; the system frees it however we end."""
+    lock = FileLock(settings.data_dir / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AlreadyRunning(f"另一个进程正在使用数据目录 {settings.data_dir}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until interrupted. Raises AlreadyRunning, ConfigError."""
+    with engine_lock(settings):
+        app = create_app(settings)
+        migrate.upgrade(app.state.database)
+        password = ensure_first_admin(app.state.database, utc_now, settings=settings)
+        if password is not None:
+            typer.echo(f"首个管理员：admin，一次性密码：{password}（只显示这一次，登录后须修改）")
+        _run(app, host, port, _say_ready)
+
+
+def serve_demo(host: str, port: int) -> None:
+    """Serve the demo: simulated devices beside the server, in a data directory of their own."""
+    directory = load_settings().data_dir / "demo"
+    settings = load_settings(
+        data_dir=directory, agent_config=directory / demo.CONFIG_NAME, database_url=""
+    )
+    with engine_lock(settings):
+        virtual = demo.start_virtual(directory / "virtual")
+        try:
+            demo.write_config(directory / demo.CONFIG_NAME, virtual.address)
+            app = create_app(settings)
+            migrate.upgrade(app.state.database)
+            accounts = demo.seed_accounts(app.state.database, settings, utc_now)
+            app.state.after_start = lambda: demo.seed_world(app, virtual.address)
+            _run(app, host, port, lambda address: _welcome(address, accounts))
+        finally:
+            virtual.stop()
+
+
+@contextmanager
+def engine_unless_served(settings: Settings, database: Database) -> Iterator[None]:
+    """Run agent and workflows here, for a command, unless a server does it already."""
+    try:
+        with engine_lock(settings):
+            app = create_app(settings, database=database)
+            start(app)
+            try:
+                yield
+            finally:
+                stop(app)
+    except AlreadyRunning:
+        yield
+
+
+class _Server(uvicorn.Server):
+    """Says the line people and scripts wait for."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.servers:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._on_ready(f"http://{host}:{port}")
+
+
+def _run(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    _Server(config, on_ready).run()
+
+
+def _say_ready(address: str) -> None:
+    typer.echo(f"ready on {address}")
+
+
+def _welcome(address: str, accounts: list[tuple[str, str, str]]) -> None:
+    if accounts:
+        typer.echo("演示账号（密码只显示这一次）：")
+        for name, role, password in accounts:
+            typer.echo(f"  {name:<10} {role:<10} {password}")
+    else:
+        typer.echo("演示账号沿用首次启动时显示的密码；删除数据目录中的 demo 可重新开始")
+    _say_ready(address)

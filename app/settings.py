@@ -1,0 +1,132 @@
+"""Settings: environment variables named QINGKA_…; secrets may come from the file named in …_FILE.
+
+docs/settings.md holds the table of all of them; a test keeps the two equal.
+"""
+
+import os
+import secrets
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Where templates/, static/ and migrations/ stand, beside the package."""
+
+
+class AgentMode(StrEnum):
+    """Whether the device agent runs inside the server."""
+
+    MOUNTED = "mounted"
+    OFF = "off"
+
+
+class Profile(StrEnum):
+    """Policy profile: `dengbao` adds what 等保 2.0 三级 asks for (password rotation, separated duties)."""
+
+    STANDARD = "standard"
+    DENGBAO = "dengbao"
+
+
+class Settings(BaseSettings):
+    """All settings of the server, with their defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="QINGKA_", extra="ignore")
+
+    data_dir: Path = Field(
+        Path("data"), description="directory of the database, backups and secrets"
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data directory")
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="root of all derived keys; empty: made once and kept in the data directory",
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
+    public_url: str = Field("", description="address people use; https makes cookies Secure")
+    agent: AgentMode = Field(AgentMode.MOUNTED, description="`mounted` or `off`")
+    agent_config: Path | None = Field(None, description="TOML file of the agent's devices")
+    profile: Profile = Field(Profile.STANDARD, description="`standard` or `dengbao`")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    session_idle_minutes: int = Field(
+        60, ge=1, description="a session ends after this long without use"
+    )
+    session_hours: int = Field(12, ge=1, description="a session ends after this long in any case")
+    password_max_days: int = Field(90, ge=0, description="passwords expire after; 0: never")
+    login_attempts: int = Field(5, ge=1, description="wrong passwords before an account is locked")
+    login_lock_minutes: int = Field(15, ge=1, description="how long it stays locked")
+    body_limit_mb: int = Field(20, ge=1, description="largest request body")
+    api_rate_per_minute: int = Field(1200, ge=1, description="requests per minute of one API key")
+    peak_window: str = Field(
+        "",
+        description="no clearing in these hours (Asia/Shanghai) without override, e.g. 09:00-11:30",
+    )
+    min_days_between_clearings: int = Field(
+        20, ge=0, description="clearing sooner than this is a warning"
+    )
+    backup_min_free_mb: int = Field(200, ge=0, description="free space required before a clearing")
+    backup_dir: Path | None = Field(
+        None, description="where backups go; empty: in the data directory"
+    )
+    clearing_concurrency: int = Field(
+        100, ge=1, description="clearings running at once in one process"
+    )
+    operation_timeout_seconds: float = Field(
+        600.0, gt=0, description="how long a device operation may take before it needs attention"
+    )
+    unknown_give_up_minutes: float = Field(
+        30.0, gt=0, description="how long an unknown outcome is looked into before a person decides"
+    )
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The database to use."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{self.data_dir / 'qingka.db'}"
+
+    @cached_property
+    def resolved_backup_dir(self) -> Path:
+        """The first backup target."""
+        return self.backup_dir or self.data_dir / "backups"
+
+    @cached_property
+    def root_secret(self) -> bytes:
+        """The secret all keys derive from; made once when none is given."""
+        given = self.secret_key.get_secret_value()
+        if given:
+            return given.encode()
+        return _stored_secret(self.data_dir / "secret.key")
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether people reach the pages over TLS."""
+        return self.public_url.startswith("https://")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment; `overrides` win. NAME_FILE stands in for NAME."""
+    values = dict(overrides)
+    for name in Settings.model_fields:
+        path = os.environ.get(f"QINGKA_{name.upper()}_FILE")
+        if path and name not in values:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+    settings = Settings(**values)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def _stored_secret(path: Path) -> bytes:
+    """Read the secret file, making it first. Two processes that start at once agree on one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        secret = secrets.token_urlsafe(48).encode()
+        file.write(secret)
+    return secret

@@ -1,0 +1,78 @@
+"""REST API of the audit trail."""
+
+import base64
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
+
+from app.accounts.deps import AuditReader
+from app.audit import queries, tree
+from app.audit.operations import export_now
+from app.audit.schemas import AuditRecordPublic, CheckpointPublic, VerificationPublic
+from app.audit.verification import verify
+from app.core.pagination import Page
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading
+from app.system.audit_filters import AuditFilterDep, SignerDep
+
+router = APIRouter(prefix="/audit-records", tags=["审计"])
+
+OldSize = Annotated[
+    int | None, Query(ge=1, lt=1 << 63, description="records of an earlier checkpoint")
+]
+
+
+@router.get("")
+def list_audit_records(
+    session: Reading, _: AuditReader, wanted: AuditFilterDep, page: Paging
+) -> Page[AuditRecordPublic]:
+    """The trail, newest first."""
+    records, next_cursor = queries.list_records(session, wanted, page)
+    items = [AuditRecordPublic.of(record) for record in records]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.get("/verify")
+def verify_audit_records(session: Reading, _: AuditReader, signer: SignerDep) -> VerificationPublic:
+    """Verify the whole trail against its links, its end and the newest stored checkpoint."""
+    return VerificationPublic.of(verify(session, signer=signer))
+
+
+@router.get("/checkpoint")
+def audit_checkpoint(
+    session: Reading, _: AuditReader, signer: SignerDep, old_size: OldSize = None
+) -> CheckpointPublic:
+    """Sign the trail as it is; with `old_size` prove that it grew from an earlier checkpoint's."""
+    signed = tree.current(session, signer)
+    proof = None
+    if old_size is not None:
+        nodes = tree.RecordTree(session, signed.checkpoint.size).consistency(old_size)
+        proof = [base64.b64encode(node).decode() for node in nodes]
+    return CheckpointPublic(
+        size=signed.checkpoint.size,
+        root=base64.b64encode(signed.checkpoint.root).decode(),
+        text=signed.text,
+        key=signer.verifier_key,
+        consistency=proof,
+    )
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+)
+def export_audit_records(
+    database: DatabaseDep,
+    principal: AuditReader,
+    wanted: AuditFilterDep,
+    signer: SignerDep,
+    clock: ClockDep,
+) -> StreamingResponse:
+    """JSON Lines with proof, for `python -m app.audit.offline`. The export itself goes on record."""
+    lines = export_now(database, signer, wanted, actor=principal.actor, clock=clock)
+    return StreamingResponse(
+        lines,
+        media_type="application/jsonl",
+        headers={"Content-Disposition": 'attachment; filename="audit.jsonl"'},
+    )

@@ -1,0 +1,82 @@
+"""`qingka audit`: verify, export and checkpoint from a shell."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.audit import tree
+from app.audit.actor import SYSTEM
+from app.audit.checkpoint import Signer
+from app.audit.operations import export_now
+from app.audit.queries import AuditFilter
+from app.audit.verification import verify as verify_trail
+from app.core.clock import utc_now
+from app.core.db import Database
+from app.errors import QingkaError
+from app.settings import Settings, load_settings
+
+app = typer.Typer(help="审计链：验证、导出、签发检查点", no_args_is_help=True)
+
+KeptOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", exists=True, dir_okay=False, help="另行保存的检查点文件，一并核对"
+    ),
+]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="写入文件，默认标准输出")]
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Database, Signer]]:
+    """The database and key of the settings. An error of ours ends the command with exit code 1."""
+    settings: Settings = load_settings()
+    database = Database(settings.resolved_database_url)
+    try:
+        yield database, Signer(settings.root_secret)
+    except QingkaError as error:
+        typer.echo(f"{error.title}：{error.detail}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        database.dispose()
+
+
+@app.command()
+def verify(checkpoint: KeptOption = None) -> None:
+    """验证审计链；不完整时退出码为 1，并指出第一条不符的记录。"""
+    kept = None if checkpoint is None else checkpoint.read_text(encoding="utf-8")
+    with _opened() as (database, signer), database.reading() as session:
+        result = verify_trail(session, signer=signer, kept=kept)
+    typer.echo(result.sentence, err=not result.ok)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(output: OutputOption = None) -> None:
+    """以 JSON Lines 导出全部审计记录，附检查点，供离线验证。"""
+    with _opened() as (database, signer):
+        lines = export_now(database, signer, AuditFilter(), actor=SYSTEM, clock=utc_now)
+        _write(lines, output)
+
+
+@app.command()
+def checkpoint(output: OutputOption = None) -> None:
+    """签发检查点并保存在数据库中；把输出另行保管，公钥写到标准错误。"""
+    with _opened() as (database, signer):
+        with database.transaction() as session:
+            row = tree.issue(session, signer, actor=SYSTEM, at=utc_now())
+            text = row.text
+        _write(iter([text]), output)
+        typer.echo(signer.verifier_key, err=True)
+
+
+def _write(lines: Iterator[str], output: Path | None) -> None:
+    if output is None:
+        sys.stdout.writelines(lines)
+        return
+    with output.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(lines)

@@ -1,0 +1,101 @@
+"""System information and health."""
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import Request
+
+from app import __version__
+from app.backups import service as backups_service
+from app.core import migrate
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.web import clock_of, database_of
+from app.settings import Settings
+from app.system import queries
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStatus:
+    """关于 / 系统信息."""
+
+    version: str
+    schema: str
+    database: str
+    python: str
+    started_at: datetime
+    uptime_seconds: int
+    operators: int
+    devices: int
+    simulated: bool
+    update_notice: str
+
+
+def status_of(request: Request) -> SystemStatus:
+    """As it is now."""
+    database, clock = database_of(request), clock_of(request)
+    started_at: datetime = request.app.state.started_at
+    with database.reading() as session:
+        operators, devices = queries.totals(session)
+    return SystemStatus(
+        version=__version__,
+        schema=migrate.current_revision(database) or "",
+        database="SQLite" if database.is_sqlite else "PostgreSQL",
+        python=platform.python_version(),
+        started_at=started_at,
+        uptime_seconds=int((clock() - started_at).total_seconds()),
+        operators=operators,
+        devices=devices,
+        simulated=bool(request.app.state.simulated),
+        update_notice="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    severity: str
+    message: str
+    remedy: str = ""
+
+
+def examine(database: Database, settings: Settings, clock: Clock) -> list[Finding]:
+    """What `doctor` and the page of system information say of the server's own health."""
+    return [_database(database), _schema(database), _backup_target(settings)]
+
+
+def is_ready(database: Database) -> bool:
+    """Whether requests can be served: the database answers and has this program's schema."""
+    return _database(database).severity == "ok" and _schema(database).severity == "ok"
+
+
+def _database(database: Database) -> Finding:
+    try:
+        with database.reading() as session:
+            queries.database_answers(session)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
+        return Finding(
+            "blocking", f"数据库无法访问：{type(error).__name__}", "检查数据库服务与磁盘。"
+        )
+    return Finding("ok", "数据库应答正常")
+
+
+def _schema(database: Database) -> Finding:
+    current, newest = migrate.current_revision(database), migrate.newest_revision()
+    if current == newest:
+        return Finding("ok", f"数据库结构为最新（{current}）")
+    return Finding(
+        "blocking", f"数据库结构为 {current}，程序需要 {newest}", "运行 qingka migrate。"
+    )
+
+
+def _backup_target(settings: Settings) -> Finding:
+    try:
+        free = backups_service.free_space(settings.resolved_backup_dir)
+    except backups_service.BackupFailed as error:
+        return Finding("blocking", error.detail, error.remedy)
+    if free < settings.backup_min_free_mb << 20:
+        return Finding("blocking", f"备份空间不足，剩 {free >> 20} MB", "清理磁盘或更换备份目录。")
+    return Finding("ok", f"备份目录可写，剩 {free >> 30} GB")
