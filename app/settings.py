@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     clearing_concurrency: int = Field(
         100, ge=1, description="clearings running at once in one process"
     )
+    agent_concurrency: int = Field(
+        50, ge=1, description="clearings running at once through one device agent"
+    )
     operation_timeout_seconds: float = Field(
         600.0, gt=0, description="how long a device operation may take before it needs attention"
     )

@@ -194,7 +194,7 @@ def active_admins(session: Session) -> Sequence[UUID]:
         .join(AccountRole, col(AccountRole.account_id) == col(Account.id))
         .where(col(Account.disabled_at).is_(None), AccountRole.role == Role.ADMIN)
         .order_by(col(Account.id))
-        .with_for_update(of=Account)
+        .with_for_update()
     ).all()
 
 

@@ -6,7 +6,7 @@ for this process: two agents on one journal could each execute an operation.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -125,22 +125,29 @@ class Journal:
         state: OperationState,
         fault: Fault | None = None,
         outcomes: tuple[TypeOutcome, ...] | None = None,
+        ended: Sequence[StepRow] = (),
     ) -> None:
-        """Set the state with its fault; `outcomes` stay as they are when None."""
+        """Set the state with its fault, and commit the steps that ended.
+
+        `outcomes` stay as they are when None.
+        """
         values = [state, fault.model_dump_json() if fault else None, self._now()]
         sets = "state = ?, fault = ?, updated_at = ?"
         if outcomes is not None:
             sets += ", outcomes = ?"
             values.append(rows.OUTCOMES.dump_json(outcomes).decode())
-        self._update(operation_id, f"UPDATE operations SET {sets} WHERE id = ?", values)
+        sql = f"UPDATE operations SET {sets} WHERE id = ?"
+        self._write(operation_id, sql, [*values, str(operation_id)], ended)
 
     def save_plan(self, operation_id: UUID, plan: Plan) -> None:
-        """Keep what the operation set out to do."""
-        self._update(
-            operation_id,
-            "UPDATE operations SET plan = ?, updated_at = ? WHERE id = ?",
-            [plan.model_dump_json(), self._now()],
-        )
+        """Keep what the operation set out to do, as it begins to run."""
+        values = [plan.model_dump_json(), OperationState.RUNNING, self._now(), str(operation_id)]
+        sql = "UPDATE operations SET plan = ?, state = ?, updated_at = ?, fault = NULL WHERE id = ?"
+        self._write(operation_id, sql, values)
+
+    def outcomes(self, operation_id: UUID) -> tuple[TypeOutcome, ...]:
+        """What is known so far of what happened to each type."""
+        return rows.OUTCOMES.validate_json(self._row(operation_id)["outcomes"])
 
     def plan(self, operation_id: UUID) -> Plan | None:
         """What the operation set out to do; None before it has read the device."""
@@ -157,27 +164,23 @@ class Journal:
             ).fetchall()
         return [rows.step(row) for row in found]
 
-    def add_step(self, operation_id: UUID, step: OperationStep) -> None:
-        """Commit the intent to send a message."""
-        self._update(
+    def add_step(
+        self, operation_id: UUID, step: OperationStep, ended: Sequence[StepRow] = ()
+    ) -> None:
+        """Commit the intent to send a message, and the steps that ended before it."""
+        started = step.started_at.isoformat()
+        self._write(
             operation_id,
-            "INSERT INTO steps (seq, name, invoice_type, state, started_at, operation)"
+            "INSERT INTO steps (operation, seq, name, invoice_type, state, started_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            [step.seq, step.name, step.invoice_type, step.state, step.started_at.isoformat()],
+            [str(operation_id), step.seq, step.name, step.invoice_type, step.state, started],
+            ended,
         )
 
-    def end_step(self, operation_id: UUID, row: StepRow) -> None:
-        """Commit the outcome of a message."""
-        step = row.step
-        payload = rows.PAYLOAD.dump_json(row.payload).decode() if row.payload is not None else None
-        finished = step.finished_at.isoformat() if step.finished_at else None
-        values = [step.state, finished, step.message, step.device_code, step.device_message]
-        self._update(
-            operation_id,
-            "UPDATE steps SET state = ?, finished_at = ?, message = ?, device_code = ?,"
-            " device_message = ?, payload = ? WHERE seq = ? AND operation = ?",
-            [*values, payload, step.seq],
-        )
+    def end_steps(self, operation_id: UUID, ended: Sequence[StepRow]) -> None:
+        """Commit the steps that ended."""
+        sql = "UPDATE operations SET updated_at = ? WHERE id = ?"
+        self._write(operation_id, sql, [self._now(), str(operation_id)], ended)
 
     def recall(
         self, device: str, period: Period, name: str, invoice_type: InvoiceType | None
@@ -247,9 +250,13 @@ class Journal:
         steps = tuple(item.step for item in self.steps(UUID(row["id"])))
         return rows.operation(row, steps)
 
-    def _update(self, operation_id: UUID, sql: str, values: list[Any]) -> None:
+    def _write(
+        self, operation_id: UUID, sql: str, values: list[Any], ended: Sequence[StepRow] = ()
+    ) -> None:
         def execute(connection: sqlite3.Connection) -> None:
-            connection.execute(sql, [*values, str(operation_id)])
+            values_of_ended = [rows.end_values(operation_id, row) for row in ended]
+            connection.executemany(rows.END_STEP, values_of_ended)
+            connection.execute(sql, values)
 
         self._writer.write(execute)
         self._revisions[operation_id] = self._revisions.get(operation_id, 0) + 1

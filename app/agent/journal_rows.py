@@ -57,6 +57,10 @@ CREATE TABLE IF NOT EXISTS steps (
     UNIQUE (operation, seq)
 );
 """
+END_STEP = """
+UPDATE steps SET state = ?, finished_at = ?, message = ?, device_code = ?, device_message = ?, payload = ?
+WHERE operation = ? AND seq = ?
+"""
 EARLIER_STEPS = """
 SELECT steps.state, steps.payload, operations.state AS operation_state FROM steps
 JOIN operations ON operations.id = steps.operation
@@ -132,3 +136,18 @@ def step(row: sqlite3.Row) -> StepRow:
         device_message=row["device_message"],
     )
     return StepRow(known, PAYLOAD.validate_json(payload) if payload else None)
+
+
+def end_values(operation_id: UUID, row: StepRow) -> tuple[str | int | None, ...]:
+    """The values of `END_STEP`."""
+    known = row.step
+    return (
+        known.state,
+        known.finished_at.isoformat() if known.finished_at else None,
+        known.message,
+        known.device_code,
+        known.device_message,
+        PAYLOAD.dump_json(row.payload).decode() if row.payload is not None else None,
+        str(operation_id),
+        known.seq,
+    )

@@ -25,6 +25,7 @@ class JournalSteps:
         self._period = period
         self._clock = clock
         self._rows = journal.steps(operation_id)
+        self._ended: list[StepRow] = []
 
     def begin(self, name: str, invoice_type: InvoiceType | None = None) -> None:
         """Commit the intent."""
@@ -35,7 +36,7 @@ class JournalSteps:
             state=StepState.RUNNING,
             started_at=self._clock(),
         )
-        self._journal.add_step(self._operation_id, step)
+        self._journal.add_step(self._operation_id, step, self.take_ended())
         self._rows.append(StepRow(step, None))
 
     def end(
@@ -49,7 +50,10 @@ class JournalSteps:
         device_message: str = "",
         payload: dict[str, str] | None = None,
     ) -> None:
-        """Commit the outcome of the latest such step. Raises `KeyError` when none was begun."""
+        """Set the outcome of the latest such step; committed with the next thing that is.
+
+        Raises `KeyError` when none was begun.
+        """
         row = self._last(name, invoice_type)
         if row is None:
             raise KeyError(name)
@@ -60,9 +64,19 @@ class JournalSteps:
             "device_code": device_code or row.step.device_code,
             "device_message": device_message or row.step.device_message,
         }
-        changed = StepRow(row.step.model_copy(update=change), payload)
-        self._journal.end_step(self._operation_id, changed)
-        row.step, row.payload = changed.step, changed.payload
+        row.step, row.payload = row.step.model_copy(update=change), payload
+        if row not in self._ended:
+            self._ended.append(row)
+
+    def take_ended(self) -> list[StepRow]:
+        """The steps that ended and are not committed yet; the caller commits them."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def flush(self) -> None:
+        """Commit the steps that ended."""
+        if self._ended:
+            self._journal.end_steps(self._operation_id, self.take_ended())
 
     def done(self, name: str, invoice_type: InvoiceType | None = None) -> dict[str, str] | None:
         """The payload of the latest such step that succeeded, {} when it had none."""

@@ -258,6 +258,7 @@ class Runtime:
             attempt=attempt,
         )
         following = execution_of(context).run()
+        steps.flush()
         if isinstance(following, RunAgain):
             self._again(operation_id, device, attempt, following.seconds)
 

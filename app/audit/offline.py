@@ -12,10 +12,10 @@ import base64
 import binascii
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -92,7 +92,7 @@ def root_by_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes
     return sha256(b"\x01" + sibling + right).digest()
 
 
-def _lines(file: TextIO) -> Iterator[dict[str, Any]]:
+def _lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, 1):
         try:
             value = json.loads(line)
@@ -159,7 +159,7 @@ def _verify_end(entry: dict[str, Any], count: int) -> int:
     return count
 
 
-def verify(export: TextIO, kept: str, key: str) -> str:
+def verify(export: Iterable[str], kept: str, key: str) -> str:
     """Check an export against a checkpoint; returns the result as a sentence. Raises Refused."""
     entries = _lines(export)
     header = next(entries, {})

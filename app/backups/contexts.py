@@ -29,7 +29,6 @@ class BackupRow:
 class BackupsPage:
     """backups/list.html."""
 
-    limit: int
     rows: tuple[BackupRow, ...]
     pager: Pager
     can_verify: bool = False

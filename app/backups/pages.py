@@ -24,7 +24,6 @@ def backup_list(
     """备份与恢复, newest first."""
     rows, cursor = queries.page(session, principal, paging)
     page = BackupsPage(
-        limit=paging.limit,
         rows=tuple(map(_row, rows)),
         pager=pager("/backups", {"limit": paging.limit}, paging, cursor),
         can_verify=principal.can(Permission.CLEARING_REQUEST)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import facts, live, prechecks, queries
@@ -20,10 +20,12 @@ from app.clearing.schemas import (
     ExecuteBody,
     PreChecksPublic,
     RecordPublic,
+    RejectBody,
     RequestCreate,
     RequestPublic,
+    ReviewBody,
 )
-from app.clearing.service import control, submit
+from app.clearing.service import control, review, submit
 from app.clearing.states import RequestState, Result
 from app.contracts.periods import Period
 from app.core import sse
@@ -90,11 +92,13 @@ def submit_request(
     data: RequestCreate,
     session: Writing,
     principal: ClearingRequester,
+    settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> RequestPublic:
     """Submit a clearing request. It is reviewed, or executed with `/execute`."""
     request = submit.submit_request(session, principal=principal, clock=clock, data=data)
+    review.settle_submitted(session, request, settings=settings, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
 
@@ -102,6 +106,54 @@ def submit_request(
 @router.get("/clearing-requests/{request_id}")
 def get_request(session: Reading, request: VisibleRequest) -> RequestPublic:
     """One request with how far it is."""
+    return request_public(session, request)
+
+
+def _reviewing(
+    principal: ClearingReviewer,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    body: ReviewBody | None = None,
+) -> Principal:
+    """The reviewer, asked for the password again; an API key has its scope instead."""
+    verify_step_up(
+        database, principal, body.password if body else "", settings=settings, clock=clock
+    )
+    return principal
+
+
+@router.post("/clearing-requests/{request_id}/approve")
+def approve_request(
+    principal: Annotated[Principal, Depends(_reviewing)],
+    session: Writing,
+    request: DueRequest,
+    settings: SettingsDep,
+    clock: ClockDep,
+    body: ReviewBody | None = None,
+) -> RequestPublic:
+    """Approve; it then runs by itself. 403 `review.own_request` for one's own."""
+    review.approve(
+        session,
+        request,
+        principal=principal,
+        comment=body.comment if body else "",
+        settings=settings,
+        clock=clock,
+    )
+    return request_public(session, request)
+
+
+@router.post("/clearing-requests/{request_id}/reject")
+def reject_request(
+    principal: ClearingReviewer,
+    session: Writing,
+    request: DueRequest,
+    clock: ClockDep,
+    body: RejectBody,
+) -> RequestPublic:
+    """Reject with a reason."""
+    review.reject(session, request, principal=principal, comment=body.comment, clock=clock)
     return request_public(session, request)
 
 
@@ -127,11 +179,12 @@ def execute_request(
     principal: SteppedUp,
     session: Writing,
     request: DueRequest,
+    settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> RequestPublic:
     """Start now; follow it at `Location`."""
-    control.execute(session, request, principal=principal, clock=clock)
+    control.execute(session, request, principal=principal, settings=settings, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
 

@@ -58,13 +58,13 @@ def clear(
             "reason": reason,
         }
         with _engine[0](settings, database) if _engine else nullcontext():
-            _run(database, operator, wanted)
+            _run(database, settings, operator, wanted)
     finally:
         database.dispose()
 
 
-def _run(database: Database, code: str, wanted: dict[str, Any]) -> None:
-    request_id = _start(database, code, wanted)
+def _run(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> None:
+    request_id = _start(database, settings, code, wanted)
     state = _follow(database, request_id)
     with database.reading() as session:
         request = queries.request(session, request_id)
@@ -77,7 +77,7 @@ def _run(database: Database, code: str, wanted: dict[str, Any]) -> None:
     raise typer.Exit(EXIT_NEEDS_ATTENTION if attention else EXIT_FAILED)
 
 
-def _start(database: Database, code: str, wanted: dict[str, Any]) -> UUID:
+def _start(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> UUID:
     try:
         with database.transaction() as session:
             operator = operators_queries.by_code(session, code)
@@ -86,7 +86,7 @@ def _start(database: Database, code: str, wanted: dict[str, Any]) -> UUID:
                 raise typer.Exit(EXIT_FAILED)
             data = RequestCreate.model_validate({**wanted, "operator_id": operator.id})
             request = submit.submit_request(session, principal=SYSTEM, clock=utc_now, data=data)
-            control.execute(session, request, principal=SYSTEM, clock=utc_now)
+            control.execute(session, request, principal=SYSTEM, settings=settings, clock=utc_now)
             return request.id
     except ValidationError as error:
         for field, message in form_messages(error).items():

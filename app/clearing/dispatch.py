@@ -1,30 +1,45 @@
-"""Hands a request over to durable execution once it is committed.
+"""Hands requests over to durable execution once they are committed.
 
 A hand-over that gets lost (the process dies between the commit and here) is made up for by the engine,
-which starts whatever is `running` without a workflow.
+which starts whatever is `running` without a workflow, and whatever is scheduled and due.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
 from app.core.db import Session, on_commit
 
-Starter = Callable[[UUID, int], None]
-_starters: list[Starter] = []
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How this process starts an attempt, and how it is told to look for due requests."""
+
+    start: Callable[[UUID, int], None]
+    look: Callable[[], None]
 
 
-def install(starter: Starter) -> None:
-    """Make `starter` the one that starts executions in this process."""
-    _starters[:] = [starter]
+_hooks: list[Hooks] = []
+
+
+def install(hooks: Hooks) -> None:
+    """Make these the ones of this process."""
+    _hooks[:] = [hooks]
 
 
 def uninstall() -> None:
     """Start nothing in this process any more; another process or a later start will."""
-    _starters.clear()
+    _hooks.clear()
 
 
 def after_commit(session: Session, request_id: UUID, attempt: int) -> None:
     """Start this attempt when the session's transaction is committed."""
-    for starter in _starters:
-        on_commit(session, partial(starter, request_id, attempt))
+    for hooks in _hooks:
+        on_commit(session, partial(hooks.start, request_id, attempt))
+
+
+def look_soon(session: Session) -> None:
+    """Look for due requests when the session's transaction is committed."""
+    for hooks in _hooks:
+        on_commit(session, hooks.look)

@@ -66,6 +66,14 @@ class ReviewRequired(Forbidden):
     remedy = "请审核员先通过该申请，或由管理员验证密码后直接执行。"
 
 
+class OwnRequest(Forbidden):
+    """Nobody reviews their own request."""
+
+    code = "review.own_request"
+    title = "不能审核自己提交的申请"
+    remedy = "请由其他审核员审核。"
+
+
 class Drafts(Conflict):
     code = "clearing.drafts"
     title = "有未开完的发票"

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from uuid import UUID
 
 from app.backups import service as backups_service
 from app.clearing import queries
 from app.clearing.prechecks import DeviceFacts, DeviceFault, Facts
 from app.clearing.states import TargetState
+from app.clearing.window import parse_window
 from app.contracts.devices import DeviceInvoice, DeviceReading, InvoiceType
 from app.contracts.periods import Period, due_period
 from app.contracts.tax_numbers import is_valid_tax_no
@@ -164,14 +165,6 @@ def collect(
         min_days_between=settings.min_days_between_clearings,
         taxpayer_complete=bool(subject.taxpayer_name) and is_valid_tax_no(subject.tax_no),
     )
-
-
-def parse_window(text: str) -> tuple[time, time] | None:
-    """`09:00-11:30` as two times of day; empty is no window."""
-    if not text.strip():
-        return None
-    first, _, last = text.partition("-")
-    return time.fromisoformat(first.strip()), time.fromisoformat(last.strip())
 
 
 def _subject_device(device: Device) -> SubjectDevice:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.clearing.states import (
+    BatchState,
     Kind,
     Mode,
     RequestState,
@@ -38,10 +39,13 @@ class ClearingRequest(SQLModel, table=True):
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
         sa.Index("ix_clearing_requests_state_id", "state", "id"),
         sa.Index("ix_clearing_requests_operator_id", "operator_id", "id"),
+        sa.Index("ix_clearing_requests_batch_id", "batch_id", "id"),
+        sa.Index("ix_clearing_requests_due", "state", "scheduled_for", "id"),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     number: str = Field(max_length=20, unique=True)
+    batch_id: UUID | None = Field(default=None, foreign_key="clearing_batches.id")
     operator_id: UUID = Field(foreign_key="operators.id")
     enterprise_id: UUID = Field(foreign_key="enterprises.id", index=True)
     mode: Mode = Field(sa_type=EnumText(Mode))
@@ -55,6 +59,9 @@ class ClearingRequest(SQLModel, table=True):
     contact_phone: str = Field(default="", max_length=40)
     scheduled_for: datetime | None = Field(default=None, sa_type=UtcDateTime)
     override_window: bool = False
+    exceptional: bool = Field(default=False, description="异常清卡")
+    checklist: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    accepted_warnings: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     state: RequestState = Field(default=RequestState.SUBMITTED, sa_type=EnumText(RequestState))
     stage: Stage = Field(default=Stage.INIT, sa_type=EnumText(Stage))
     progress: int = 0
@@ -78,6 +85,40 @@ class ClearingRequest(SQLModel, table=True):
     backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ClearingBatch(SQLModel, table=True):
+    """批量清卡: many requests with one confirmation. `skipped` says who was left out, and why."""
+
+    __tablename__ = "clearing_batches"
+    __table_args__ = (one_of("state", BatchState),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    number: str = Field(max_length=20, unique=True)
+    state: BatchState = Field(default=BatchState.RUNNING, sa_type=EnumText(BatchState))
+    period: str = Field(max_length=7)
+    reason: str = Field(max_length=500)
+    skipped: list[dict[str, str]] = Field(default_factory=list, sa_type=sa.JSON)
+    created_by: str = Field(max_length=80)
+    created_by_name: str = Field(max_length=120)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ClearingAttachment(SQLModel, table=True):
+    """A document of an exceptional request (异常清卡)."""
+
+    __tablename__ = "clearing_attachments"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    request_id: UUID = Field(foreign_key="clearing_requests.id", index=True)
+    name: str = Field(max_length=200)
+    media_type: str = Field(max_length=100)
+    size: int
+    sha256: str = Field(max_length=64)
+    content: bytes = Field(sa_type=sa.LargeBinary)
+    added_by: str = Field(max_length=80)
+    added_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class ClearingTarget(SQLModel, table=True):

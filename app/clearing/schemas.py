@@ -59,6 +59,20 @@ class ExecuteBody(BaseModel):
     password: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
+class ReviewBody(ExecuteBody):
+    """POST …/approve: people confirm with their password."""
+
+    comment: Text = ""
+
+
+class RejectBody(BaseModel):
+    """POST …/reject."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    comment: Annotated[Text, StringConstraints(min_length=1)]
+
+
 class ErrorPublic(BaseModel):
     """Why a request failed."""
 

@@ -44,9 +44,9 @@ _S = RequestState
 
 TRANSITIONS: dict[RequestState, frozenset[RequestState]] = {
     # `running` straight from `submitted`: an admin executes directly, with the password.
-    _S.SUBMITTED: frozenset({_S.APPROVED, _S.REJECTED, _S.CANCELLED, _S.RUNNING}),
+    _S.SUBMITTED: frozenset({_S.APPROVED, _S.REJECTED, _S.CANCELLED, _S.SCHEDULED, _S.RUNNING}),
     _S.APPROVED: frozenset({_S.SCHEDULED, _S.RUNNING, _S.CANCELLED}),
-    _S.SCHEDULED: frozenset({_S.RUNNING, _S.CANCELLED}),
+    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.RUNNING, _S.CANCELLED}),
     _S.RUNNING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.NEEDS_ATTENTION}),
     _S.NEEDS_ATTENTION: frozenset({_S.RUNNING, _S.SUCCEEDED, _S.FAILED}),
     _S.FAILED: frozenset({_S.RUNNING}),
@@ -65,6 +65,13 @@ ENDED_STATES = frozenset(
     {_S.SUCCEEDED, _S.CONFIRMED, _S.FAILED, _S.CANCELLED, _S.REJECTED, _S.NEEDS_ATTENTION}
 )
 """Nothing runs any more in these; a page need not follow live."""
+
+
+class BatchState(StrEnum):
+    """Where a batch stands; `paused` starts no further request, what runs goes on."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
 
 
 class Stage(StrEnum):

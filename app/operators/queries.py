@@ -265,7 +265,7 @@ def _after(page: PageRequest) -> tuple[date, UUID] | None:
 
 
 _KEY = sa.tuple_(col(Operator.urgency), col(Operator.id))
-_BY_URGENCY_SORTED = (
+_BY_URGENCY_SORTED: tuple[sa.ColumnElement[Any], ...] = (
     sa.literal_column("+operators.urgency"),
     sa.literal_column("+operators.id"),
 )

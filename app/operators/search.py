@@ -49,7 +49,7 @@ def search_terms(
     terms = {*_code_terms(code), *_name_terms(name), *_name_terms(department)}
     for number in device_numbers:
         terms.update(_number_terms(number))
-    return sorted(terms)
+    return sorted(terms - {""})
 
 
 def query_words(text: str) -> list[str]:
@@ -82,9 +82,8 @@ def _code_terms(code: str) -> Iterator[str]:
     """The code without its punctuation, its ends from each run of digits, each of its words."""
     words = _words(code)
     whole = "".join(words)
-    yield from (word for word in words if word)
-    if whole:
-        yield whole
+    yield from words
+    yield whole
     for digits in finditer(r"\d+", whole):
         yield whole[digits.start() :]
         short = digits.group().lstrip("0")

@@ -1,4 +1,4 @@
-"""clearing: requests, stages, log, records; backups; idempotency keys; number series
+"""clearing: requests, batches, stages, log, records; backups; idempotency keys; number series
 
 Revision ID: 0005
 Revises: 0004
@@ -16,10 +16,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _clearing_batches()
     _idempotency_keys()
     _number_series()
     _backups()
     _clearing_requests()
+    _clearing_attachments()
     _clearing_events()
     _clearing_records()
     _clearing_stages()
@@ -33,6 +35,27 @@ def _make_append_only(table: str, *keys: str) -> None:
     """What was done to a device stays on record: the database itself refuses changes."""
     for statement in immutable.statements(table, op.get_bind().dialect.name, keys=keys):
         op.execute(statement)
+
+
+def _clearing_batches() -> None:
+    op.create_table(
+        "clearing_batches",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("period", sa.String(length=7), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("skipped", sa.JSON(), nullable=False),
+        sa.Column("created_by", sa.String(length=80), nullable=False),
+        sa.Column("created_by_name", sa.String(length=120), nullable=False),
+        sa.Column("created_at", db.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('running', 'paused')", name=op.f("ck_clearing_batches_state")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clearing_batches")),
+        sa.UniqueConstraint("number", name=op.f("uq_clearing_batches_number")),
+    )
 
 
 def _idempotency_keys() -> None:
@@ -105,6 +128,7 @@ def _clearing_requests() -> None:
         "clearing_requests",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=True),
         sa.Column("operator_id", sa.Uuid(), nullable=False),
         sa.Column("enterprise_id", sa.Uuid(), nullable=False),
         sa.Column("mode", sa.String(length=32), nullable=False),
@@ -118,6 +142,9 @@ def _clearing_requests() -> None:
         sa.Column("contact_phone", sa.String(length=40), nullable=False),
         sa.Column("scheduled_for", db.UtcDateTime(), nullable=True),
         sa.Column("override_window", sa.Boolean(), nullable=False),
+        sa.Column("exceptional", sa.Boolean(), nullable=False),
+        sa.Column("checklist", sa.JSON(), nullable=False),
+        sa.Column("accepted_warnings", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("stage", sa.String(length=32), nullable=False),
         sa.Column("progress", sa.Integer(), nullable=False),
@@ -160,6 +187,11 @@ def _clearing_requests() -> None:
             ["backup_id"], ["backups.id"], name=op.f("fk_clearing_requests_backup_id_backups")
         ),
         sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["clearing_batches.id"],
+            name=op.f("fk_clearing_requests_batch_id_clearing_batches"),
+        ),
+        sa.ForeignKeyConstraint(
             ["enterprise_id"],
             ["enterprises.id"],
             name=op.f("fk_clearing_requests_enterprise_id_enterprises"),
@@ -173,6 +205,15 @@ def _clearing_requests() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_clearing_requests_number")),
     )
     op.create_index(
+        "ix_clearing_requests_batch_id", "clearing_requests", ["batch_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_clearing_requests_due",
+        "clearing_requests",
+        ["state", "scheduled_for", "id"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_clearing_requests_enterprise_id"),
         "clearing_requests",
         ["enterprise_id"],
@@ -183,6 +224,33 @@ def _clearing_requests() -> None:
     )
     op.create_index(
         "ix_clearing_requests_state_id", "clearing_requests", ["state", "id"], unique=False
+    )
+
+
+def _clearing_attachments() -> None:
+    op.create_table(
+        "clearing_attachments",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("request_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("added_by", sa.String(length=80), nullable=False),
+        sa.Column("added_at", db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["clearing_requests.id"],
+            name=op.f("fk_clearing_attachments_request_id_clearing_requests"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clearing_attachments")),
+    )
+    op.create_index(
+        op.f("ix_clearing_attachments_request_id"),
+        "clearing_attachments",
+        ["request_id"],
+        unique=False,
     )
 
 

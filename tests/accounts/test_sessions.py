@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from app.accounts import service
@@ -195,7 +196,8 @@ def test_after_a_clearing_the_operator_signs_in_afresh(
 
 def change(client: TestClient, old: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
     data = {"old_password": old, "new_password": new, "repeated": new}
-    return client.post("/account/password", data=data).status_code
+    status: int = client.post("/account/password", data=data).status_code
+    return status
 
 
 def test_changing_the_password_ends_the_others_and_renews_this(
@@ -278,7 +280,7 @@ def test_nobody_ends_anothers_session(
     make_account("bert")
     anna, bert = browse("anna"), browse("bert")
     with database.reading() as session:
-        ids = session.scalars(sa.select(AccountSession.id).order_by(AccountSession.id)).all()  # type: ignore[call-overload, arg-type]
+        ids = session.exec(select(AccountSession.id).order_by(col(AccountSession.id))).all()
     assert bert.post(f"/account/sessions/{ids[0]}/end").status_code == 404
     assert anna.get("/api/v1/me").status_code == 200
 

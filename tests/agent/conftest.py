@@ -106,36 +106,34 @@ class FakeWorld:
 
     def exchange(self, side: str, message: bytes) -> bytes:
         root = fromstring(re.sub(r"^<\?xml[^>]*\?>", "", message.decode("gbk")))
-        name, fields = root.get("id"), self._fields(root)
+        name, fields = root.get("id", ""), self._fields(root)
         kind = fields.get("fplxdm", "")
-        wrong = self._misbehaviour(name, kind)
-        if not self.plugged and side == "device":
+        wrong = self._misbehaviour(name, kind) or Misbehaviour(name, "none")
+        if (not self.plugged and side == "device") or wrong.effect == "not_sent":
             raise NotSent("unplugged")
-        if wrong and wrong.effect == "not_sent":
-            raise NotSent("refused")
         self.log.append((name, kind))
-        if wrong and wrong.effect == "lost_before":
-            raise AnswerLost("reset", timed_out=True)
-        if wrong and wrong.effect == "unplugged_before":
-            self.plugged = False
-            raise AnswerLost("unplugged")
-        if wrong and wrong.effect == "crash_before":
-            self.on_crash()
-            raise AnswerLost("crash")
-        if wrong and wrong.effect == "refuse":
+        self._before(wrong)
+        if wrong.effect == "refuse":
             return self._answer(name, {}, wrong.code, wrong.text)
         answer = self._handle(side, name, kind, fields, root)
-        if wrong and wrong.effect == "crash_after":
-            self.on_crash()
-            raise AnswerLost("crash")
-        if wrong and wrong.effect == "lost_after":
-            raise AnswerLost("reset")
-        if wrong and wrong.effect == "unplugged_after":
+        self._after(wrong)
+        return b"\xff\x00" + answer[5:40] if wrong.effect == "garbage" else answer
+
+    def _before(self, wrong: Misbehaviour) -> None:
+        if wrong.effect == "unplugged_before":
             self.plugged = False
-            raise AnswerLost("unplugged")
-        if wrong and wrong.effect == "garbage":
-            return b"\xff\x00" + answer[5:40]
-        return answer
+        if wrong.effect == "crash_before":
+            self.on_crash()
+        if wrong.effect.endswith("_before"):
+            raise AnswerLost(wrong.effect, timed_out=True)
+
+    def _after(self, wrong: Misbehaviour) -> None:
+        if wrong.effect == "unplugged_after":
+            self.plugged = False
+        if wrong.effect == "crash_after":
+            self.on_crash()
+        if wrong.effect.endswith("_after"):
+            raise AnswerLost(wrong.effect)
 
     def _misbehaviour(self, name: str, kind: str) -> Misbehaviour | None:
         for wrong in self.misbehaviours:
@@ -239,7 +237,17 @@ class FakeWorld:
         return self._answer("SKPBSP", {})
 
     def _tjxxcx(self, kind: str, fields: dict[str, str]) -> bytes:
-        counts = "qckcfs lgfpfs thfpfs zsfpfs zffpfs fsfpfs fffpfs kffpfs qmkcfs".split()
+        counts = [
+            "qckcfs",
+            "lgfpfs",
+            "thfpfs",
+            "zsfpfs",
+            "zffpfs",
+            "fsfpfs",
+            "fffpfs",
+            "kffpfs",
+            "qmkcfs",
+        ]
         inner = "".join(f"<{name}>1</{name}>" for name in counts)
         days = f"<qsrq>{fields['qsrq']}</qsrq><jzrq>{fields['zzrq']}</jzrq>"
         group = (

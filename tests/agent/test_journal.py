@@ -131,9 +131,22 @@ def test_an_unknown_step_counts_as_interrupted_until_it_is_resolved(journal: Jou
     steps.end("JKHC", TYPE, message="读取确认")
     assert not steps.interrupted("JKHC", TYPE)
     assert steps.done("JKHC", TYPE) == {}
+    steps.flush()
     found = journal.find(wanted.id)
     assert found is not None
     assert (found.steps[0].device_code, found.steps[0].message) == ("3001", "读取确认")
+
+
+def test_an_end_is_committed_with_the_next_begin(journal: Journal) -> None:
+    """Until then the step counts as interrupted, which is always safe."""
+    wanted = request()
+    journal.create(wanted, NUMBER, simulated=False)
+    steps = steps_of(journal, wanted.id)
+    steps.begin("QLJS")
+    steps.end("QLJS", payload={"007": "密文"})
+    assert steps_of(journal, wanted.id).interrupted("QLJS")
+    steps.begin("JKHC", TYPE)
+    assert steps_of(journal, wanted.id).done("QLJS") == {"007": "密文"}
 
 
 def test_ending_a_step_that_was_not_begun_is_a_mistake(journal: Journal) -> None:
@@ -150,6 +163,7 @@ def test_recall_looks_into_earlier_operations_of_the_period(journal: Journal) ->
     steps = steps_of(journal, first.id)
     steps.begin("SJCB", TYPE)
     steps.end("SJCB", TYPE, payload={"fphz": "x"})
+    steps.flush()
     assert steps_of(journal, second.id).recall("SJCB", TYPE) == {"fphz": "x"}
     assert steps_of(journal, second.id).recall("SJCB", InvoiceType.ROLL) is None
     elsewhere = JournalSteps(journal, other.id, NUMBER, Period("2026-09"), now)
@@ -168,6 +182,7 @@ def test_step_of_an_operation_that_did_not_succeed(
     steps = steps_of(journal, wanted.id)
     steps.begin("SJCB", TYPE)
     steps.end("SJCB", TYPE)
+    steps.flush()
     journal.save(wanted.id, state=state)
     assert journal.unfinished_step(NUMBER, PERIOD, "SJCB", TYPE) is unfinished
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.canonical import details_text, moment, plain, record_bytes
+from app.audit.canonical import JSON, details_text, moment, plain, record_bytes
 
 TEXTS = ("at", "actor_kind", "actor_id", "actor_name", "action", "object_type", "object_id", "ip")
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -28,7 +28,7 @@ details = st.dictionaries(text, json_values, max_size=3).map(details_text)
 def test_is_json_with_sorted_keys_and_gives_everything_back(
     values: dict[str, str], details: str, seq: int
 ) -> None:
-    raw = record_bytes(seq=seq, details=details, version=1, **values)  # type: ignore[arg-type]
+    raw = record_bytes(seq=seq, details=details, version=1, **values)
     parsed = json.loads(raw)
     assert parsed == values | {"seq": seq, "details": json.loads(details), "version": 1}
     again = json.dumps(parsed, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -46,7 +46,7 @@ def test_different_columns_never_give_the_same_bytes(
 
 def test_details_hold_what_the_product_has() -> None:
     shanghai = ZoneInfo("Asia/Shanghai")
-    given_details = {
+    given_details: dict[str, JSON] = {
         "b": Decimal("1284330.00"),
         "a": UUID(int=7),
         "day": date(2026, 11, 16),

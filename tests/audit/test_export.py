@@ -1,5 +1,6 @@
 """Exports and the offline verifier, which shares no code with the writer."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def _checkpoint(database: Database, signer: Signer) -> str:
 
 
 def _verify(lines: list[str], kept: str, signer: Signer) -> str:
-    return verify(iter(lines), kept, signer.verifier_key)
+    return verify(lines, kept, signer.verifier_key)
 
 
 def test_a_complete_export_fits(any_database: Database, append: Append, signer: Signer) -> None:
@@ -74,8 +75,6 @@ def _changed(line: str, **changes: object) -> str:
 
 def _rehashed(lines: list[str], index: int) -> list[str]:
     """As somebody would who knows the format: record `index` changed and all hashes made anew."""
-    import hashlib
-
     lines = [*lines[:index], _changed(lines[index], ip="10.0.0.1"), *lines[index + 1 :]]
     previous = "0" * 64
     for position in range(1, len(lines) - 1):

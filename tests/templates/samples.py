@@ -736,7 +736,6 @@ AGENTS_INVALID = replace(
 AGENTS_EMPTY = AgentsPage(())
 
 BACKUPS = BackupsPage(
-    50,
     tuple(
         BackupRow(
             f"b{index}",
@@ -765,10 +764,12 @@ BACKUPS = BackupsPage(
     True,
     True,
 )
-BACKUPS_EMPTY = BackupsPage(50, (), Pager())
+BACKUPS_EMPTY = BackupsPage((), Pager())
 HELP = HelpPage(
     "",
-    tuple(HelpEntry(kind.code, kind.title, kind.remedy, kind.retryable) for kind in FAULTS.values()),
+    tuple(
+        HelpEntry(kind.code, kind.title, kind.remedy, kind.retryable) for kind in FAULTS.values()
+    ),
     tuple(
         DeviceCodeEntry(code.family, code.code, code.text, code.remedy)
         for code in device_codes().values()

@@ -96,9 +96,7 @@ def test_every_control_has_a_name(pages: dict[str, str], page_name: str) -> None
         if tag not in ("input", "select", "textarea") or attrs.get("type") == "hidden":
             continue
         named = (
-            attrs.get("id") in labelled
-            or attrs.get("aria-label")
-            or "label" in page.inside[index]
+            attrs.get("id") in labelled or attrs.get("aria-label") or "label" in page.inside[index]
         )
         assert named, attrs
         assert attrs.get("name"), attrs
@@ -155,10 +153,28 @@ def test_titles_differ(pages: dict[str, str], page_name: str) -> None:
 def test_words_people_look_for(pages: dict[str, str]) -> None:
     dialog = Page(pages["operator-dialog"])
     words = " ".join(dialog.texts.values())
-    for word in (
-        "清卡方式 清卡类型 清卡范围 属期 清卡日期 申请原因 联系人 联系电话 管理员密码 取消 确定 清卡操作"
-        " 常规清卡 首次清卡 更新清卡 税控设备清卡 税务清卡 全面清卡 部分清卡 退出登录"
-    ).split():
+    for word in [
+        "清卡方式",
+        "清卡类型",
+        "清卡范围",
+        "属期",
+        "清卡日期",
+        "申请原因",
+        "联系人",
+        "联系电话",
+        "管理员密码",
+        "取消",
+        "确定",
+        "清卡操作",
+        "常规清卡",
+        "首次清卡",
+        "更新清卡",
+        "税控设备清卡",
+        "税务清卡",
+        "全面清卡",
+        "部分清卡",
+        "退出登录",
+    ]:
         assert word in words
     assert "清卡成功" in pages["request-succeeded"]
     assert 'aria-label="搜索操作员"' in pages["list"]

@@ -62,7 +62,8 @@ CONFIRM_STEP = "QLJSJGQR"
 class StepRecorder(Protocol):
     """How a conversation tells the runtime what it is about to do and what came of it.
 
-    `begin` is durable before it returns (the intent is committed to the journal), `end` as well.
+    `begin` is durable before it returns (the intent is committed to the journal); `end` is durable with
+    the next `begin` at the latest: a step whose end was lost counts as interrupted.
     `done` gives what an earlier run of the same operation recorded for this step with state
     `succeeded`, so that a resumed conversation goes on at the right message; `interrupted` says that an
     earlier run began this step and never learned its outcome (not ended, or ended as `unknown`).

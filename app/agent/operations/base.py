@@ -89,6 +89,7 @@ class Execution:
         """The plan kept in the journal, made from this reading when there is none yet."""
         known = self.context.journal.plan(self.request.id)
         if known is not None:
+            self.save(OperationState.RUNNING)
             return known
         plan = Plan(info=info, before=before, invoice_types=self.types_to_do(before))
         self.context.journal.save_plan(self.request.id, plan)
@@ -111,19 +112,15 @@ class Execution:
 
     # -- endings ---------------------------------------------------------------------------------
 
-    def running(self) -> None:
-        """Show that it is being worked on."""
-        self._save(OperationState.RUNNING)
-
     def succeed(self, outcomes: tuple[TypeOutcome, ...]) -> Finished:
         """It is done, and the device shows it."""
-        self._save(OperationState.SUCCEEDED, None, outcomes)
+        self.save(OperationState.SUCCEEDED, None, outcomes)
         self.device.announce()
         return Finished()
 
     def fail(self, why: Fault, outcomes: tuple[TypeOutcome, ...] | None = None) -> Finished:
         """It did not succeed, and it is known what was done and what was not."""
-        self._save(OperationState.FAILED, why, outcomes)
+        self.save(OperationState.FAILED, why, outcomes)
         if self.steps.any_begun(COMMIT_STEP):
             self.device.announce()
         return Finished()
@@ -137,15 +134,17 @@ class Execution:
         if self.context.stopping.wait(seconds):
             raise Stopping
 
-    # -- inside ----------------------------------------------------------------------------------
-
-    def _save(
+    def save(
         self,
         state: OperationState,
         why: Fault | None = None,
         outcomes: tuple[TypeOutcome, ...] | None = None,
     ) -> None:
-        self.context.journal.save(self.request.id, state=state, fault=why, outcomes=outcomes)
+        """Commit the state, with the steps that ended."""
+        ended = self.steps.take_ended()
+        self.context.journal.save(
+            self.request.id, state=state, fault=why, outcomes=outcomes, ended=ended
+        )
 
     def require_identity(self, info: DeviceInfo) -> None:
         """The device belongs to the taxpayer that is meant. Raises `DeviceRefused`."""

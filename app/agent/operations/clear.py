@@ -44,7 +44,6 @@ class ClearExecution(Execution):
             info, now = self.read_checked()
             if plan is None:
                 self._require_oldest_first(now)
-            self.running()
             plan = self.planned(info, now)
             return self._clear(plan, now)
         except DriverError as error:
@@ -108,18 +107,22 @@ class ClearExecution(Execution):
 
     def _conclude(self, progress: Progress, failure: DriverError | None) -> Next:
         if not progress.left:
-            self.context.journal.save(
-                self.request.id, state=OperationState.RUNNING, outcomes=progress.outcomes()
-            )
-            if isinstance(failure, ConfirmationFailed):
-                return self._confirm_later()
-            return self._confirm(progress.plan)
+            return self._cleared(progress, failure)
         if progress.all_taken:
             return self._fail(fault("device.lock_date_not_moved"), progress)
         if failure is None:
             message = "清卡信息两次写入都没有应答，读取确认设备没有执行"
             return self._fail(fault("device.timeout", message=message), progress)
         return self._fail(failure.fault, progress)
+
+    def _cleared(self, progress: Progress, failure: DriverError | None) -> Next:
+        """The device shows it. That is kept before the bureau is asked any more."""
+        if not progress.sent or self.steps.done(CONFIRM_STEP) is not None:
+            return self.succeed(progress.outcomes())
+        self.save(OperationState.RUNNING, outcomes=progress.outcomes())
+        if isinstance(failure, ConfirmationFailed):
+            return self._confirm_later()
+        return self._confirm(progress.plan)
 
     # -- confirming ------------------------------------------------------------------------------
 
@@ -165,7 +168,7 @@ class ClearExecution(Execution):
             device_code=error.fault.device_code,
             device_message=error.fault.device_message or error.fault.message,
         )
-        self.context.journal.save(self.request.id, state=OperationState.UNKNOWN, fault=why)
+        self.save(OperationState.UNKNOWN, why)
         if error.fault.code == "device.password_wrong":
             return RunAgain(None)
         return self.pause()
@@ -177,8 +180,7 @@ class ClearExecution(Execution):
         return self.device.read_monitors(plan.info, kinds)
 
     def _outcomes_kept(self) -> tuple[TypeOutcome, ...]:
-        operation = self.context.journal.find(self.request.id)
-        return operation.outcomes if operation is not None else ()
+        return self.context.journal.outcomes(self.request.id)
 
     def _require_oldest_first(self, monitors: tuple[Monitor, ...]) -> None:
         for monitor in monitors:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from app.agent.drivers.base import Capability, DriverError
 from app.agent.operations.base import Execution, Next
 from app.contracts.faults import fault
+from app.contracts.operations import OperationState
 from app.core.clock import local
 
 TOLERANCE = timedelta(seconds=60)
@@ -16,7 +17,7 @@ class SetClockExecution(Execution):
 
     def run(self) -> Next:
         """Set, then read."""
-        self.running()
+        self.save(OperationState.RUNNING)
         if Capability.SET_CLOCK not in self.device.driver.capabilities:
             return self.fail(fault("device.operation_unsupported"))
         try:

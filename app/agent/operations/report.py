@@ -13,7 +13,6 @@ class ReportExecution(Execution):
 
     def run(self) -> Next:
         """Read, check, report."""
-        self.running()
         try:
             info, before = self.read_checked()
             plan = self.planned(info, before)

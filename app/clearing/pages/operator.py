@@ -15,11 +15,13 @@ from app.accounts.principal import Permission, Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import facts, prechecks
 from app.clearing.contexts import ClearingForm
+from app.clearing.models import ClearingRequest
 from app.clearing.pages.operator_view import build
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import control, submit
+from app.clearing.service import control, review, submit
 from app.clearing.states import Kind, Mode, Scope
-from app.core.clock import SHANGHAI
+from app.core.clock import SHANGHAI, Clock
+from app.core.db import Session
 from app.core.forms import parse
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep, database_of
@@ -27,6 +29,7 @@ from app.devices import service as devices_service
 from app.devices.connections import AgentClients
 from app.errors import Invalid, QingkaError
 from app.operators import queries as operators_queries
+from app.settings import Settings
 
 router = APIRouter(prefix="/clearing/operators/{operator_id}")
 
@@ -151,13 +154,29 @@ def start_clearing(
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
         with database.transaction() as session:
             made = submit.submit_request(session, principal=principal, clock=clock, data=wanted)
-            if executes and wanted.scheduled_for is None:
-                control.execute(session, made, principal=principal, clock=clock)
+            running = _begin(session, made, principal, settings, clock)
             request_id = made.id
     except QingkaError as error:
         return _again(request, operator_id, form, principal, database, clock, error)
-    flash = "" if executes else "已提交，等待审核"
+    flash = "" if running else "已提交，等待审核"
     return redirect(f"/clearing/requests/{request_id}", flash=flash)
+
+
+def _begin(
+    session: Session,
+    made: ClearingRequest,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+) -> bool:
+    """Start it, or put it on the schedule; False: it waits for a review."""
+    if not principal.can(Permission.CLEARING_EXECUTE) or made.exceptional:
+        return review.settle_submitted(session, made, settings=settings, clock=clock)
+    if made.scheduled_for is not None and made.scheduled_for > clock():
+        control.schedule(session, made, made.scheduled_for, principal=principal, clock=clock)
+    else:
+        control.execute(session, made, principal=principal, settings=settings, clock=clock)
+    return True
 
 
 def _again(

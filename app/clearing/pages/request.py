@@ -8,22 +8,23 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import queries
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
-from app.clearing.service import control
+from app.clearing.service import control, review
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
-from app.errors import QingkaError
+from app.errors import Invalid, QingkaError
 
 router = APIRouter(prefix="/clearing/requests/{request_id}")
 
 Password = Annotated[str, Form(max_length=200)]
+Comment = Annotated[str, Form(max_length=500)]
 Change = Callable[[Session, ClearingRequest], None]
 
 
@@ -48,12 +49,55 @@ def execute(
     """Start a submitted or approved request now."""
 
     def change(session: Session, found: ClearingRequest) -> None:
-        control.execute(session, found, principal=principal, clock=clock)
+        control.execute(session, found, principal=principal, settings=settings, clock=clock)
 
     def check() -> None:
         verify_step_up(database, principal, password, settings=settings, clock=clock)
 
     return _do(request, request_id, database, principal, clock, "execute", change, check)
+
+
+@router.post("/approve")
+def approve(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingReviewer,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    password: Password = "",
+    comment: Comment = "",
+) -> Response:
+    """通过: it then runs by itself."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        review.approve(
+            session, found, principal=principal, comment=comment, settings=settings, clock=clock
+        )
+
+    def check() -> None:
+        verify_step_up(database, principal, password, settings=settings, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "approve", change, check, comment)
+
+
+@router.post("/reject")
+def reject(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingReviewer,
+    database: DatabaseDep,
+    clock: ClockDep,
+    comment: Comment = "",
+) -> Response:
+    """驳回, with a reason the requester reads."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        if not comment.strip():
+            raise Invalid(errors={"comment": "请填写驳回原因"})
+        review.reject(session, found, principal=principal, comment=comment.strip(), clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "reject", change, None, comment)
 
 
 @router.post("/retry")
@@ -118,6 +162,7 @@ def _do(
     dialog: str,
     change: Change,
     check: Callable[[], None] | None = None,
+    comment: str = "",
 ) -> Response:
     """Check, change in one transaction, back to the page; a refusal shows the page with why."""
     try:
@@ -129,7 +174,7 @@ def _do(
     except QingkaError as error:
         if error.status not in (403, 409, 422):
             raise
-        return _again(request, request_id, database, principal, clock, dialog, error)
+        return _again(request, request_id, database, principal, clock, dialog, error, comment)
     return redirect(f"/clearing/requests/{request_id}")
 
 
@@ -141,9 +186,10 @@ def _again(
     clock: Clock,
     dialog: str,
     error: QingkaError,
+    comment: str,
 ) -> HTMLResponse:
     errors = dict(error.errors) or {"form": f"{error.detail}。{error.remedy}"}
     with database.reading() as session:
         page = build(session, request_id, principal, clock)
-    page = replace(page, dialog_open=dialog, errors=errors)
+    page = replace(page, dialog_open=dialog, errors=errors, comment=comment)
     return render(request, "clearing/request.html", page, status_code=error.status)

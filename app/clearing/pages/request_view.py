@@ -140,8 +140,15 @@ def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
     state = request.state
     executes = principal.can(Permission.CLEARING_EXECUTE)
     own = request.requested_by == str(principal.id)
+    reviews = (
+        principal.can(Permission.CLEARING_REVIEW) and state is RequestState.SUBMITTED and not own
+    )
     return RequestActions(
-        execute=executes and state in EXECUTABLE_STATES,
+        approve=reviews,
+        reject=reviews,
+        execute=executes
+        and state in EXECUTABLE_STATES
+        and not (request.exceptional and state is RequestState.SUBMITTED),
         cancel=principal.can(Permission.CLEARING_REQUEST)
         and RequestState.CANCELLED in TRANSITIONS[state],
         retry=executes and state in RETRYABLE_STATES,

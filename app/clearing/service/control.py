@@ -1,8 +1,10 @@
-"""Execute, retry, cancel and confirm a request. Every change of state goes through `move`."""
+"""Execute, schedule, retry, cancel and confirm a request. Every change of state goes through `move`."""
+
+from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import SYSTEM, Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.clearing import dispatch, errors, queries
@@ -15,11 +17,13 @@ from app.clearing.states import (
     RequestState,
     TargetState,
 )
-from app.core.clock import Clock
+from app.clearing.window import window_end
+from app.core.clock import Clock, local
 from app.core.db import Session
 from app.errors import Forbidden
 from app.operators import service as operators_service
 from app.operators.models import Attention
+from app.settings import Settings
 
 
 def move(request: ClearingRequest, to: RequestState, clock: Clock) -> None:
@@ -31,17 +35,40 @@ def move(request: ClearingRequest, to: RequestState, clock: Clock) -> None:
 
 
 def execute(
-    session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
+    session: Session,
+    request: ClearingRequest,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
 ) -> None:
     """Start the first execution; the caller has asked a person for the password again.
 
-    Who holds `clearing:execute` may execute without a review (product.md 3.5).
+    Who holds `clearing:execute` may execute without a review (product.md 3.5), but not an exceptional
+    request. Raises PeakWindow inside the peak hours without an override.
     """
     if request.state not in EXECUTABLE_STATES:
         raise errors.RequestState(f"申请 {request.number} 已是 {request.state}，不能再次执行")
-    if request.state is RequestState.SUBMITTED and not principal.can(Permission.CLEARING_EXECUTE):
+    if request.state is RequestState.SUBMITTED and request.exceptional:
+        raise errors.ReviewRequired("异常清卡必须先由审核员审核")
+    if not principal.can(Permission.CLEARING_EXECUTE):
         raise errors.ReviewRequired
-    _start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
+    if not request.override_window and window_end(settings, clock()) is not None:
+        raise errors.PeakWindow
+    start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
+
+
+def schedule(
+    session: Session, request: ClearingRequest, at: datetime, *, principal: Principal, clock: Clock
+) -> None:
+    """Have the request started at this moment, or as soon after as there is room."""
+    move(request, RequestState.SCHEDULED, clock)
+    request.scheduled_for = at
+    request.message = f"将于 {local(at):%Y-%m-%d %H:%M} 执行" if at > clock() else "等待执行"
+    request.executed_by, request.executed_by_name = str(principal.id), principal.display_name
+    session.add(request)
+    record(session, request, principal, AuditAction.CLEARING_SCHEDULED, clock)
+    dispatch.look_soon(session)
 
 
 def retry(
@@ -61,7 +88,7 @@ def retry(
         session.flush()
     except IntegrityError as error:
         raise errors.ClearingInProgress from error
-    _start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_RETRIED)
+    start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_RETRIED)
 
 
 def cancel(
@@ -69,9 +96,10 @@ def cancel(
 ) -> None:
     """Give a request up before it runs."""
     move(request, RequestState.CANCELLED, clock)
+    request.message = "已取消"
     release(session, request)
     session.add(request)
-    _record(session, request, principal, AuditAction.CLEARING_CANCELLED, clock)
+    record(session, request, principal, AuditAction.CLEARING_CANCELLED, clock)
 
 
 def confirm(
@@ -83,7 +111,7 @@ def confirm(
         raise Forbidden("只有申请人可以确认")
     move(request, RequestState.CONFIRMED, clock)
     session.add(request)
-    _record(session, request, principal, AuditAction.CLEARING_CONFIRMED, clock)
+    record(session, request, principal, AuditAction.CLEARING_CONFIRMED, clock)
 
 
 def release(session: Session, request: ClearingRequest) -> None:
@@ -93,37 +121,41 @@ def release(session: Session, request: ClearingRequest) -> None:
         session.add(target)
 
 
-def _start(
+def start(
     session: Session,
     request: ClearingRequest,
     *,
-    principal: Principal,
+    principal: Principal | None,
     clock: Clock,
     action: AuditAction,
 ) -> None:
+    """Begin a new attempt. Without a principal the system starts what was scheduled, for its scheduler."""
     move(request, RequestState.RUNNING, clock)
     request.attempt += 1
     request.started_at, request.finished_at = clock(), None
-    request.executed_by, request.executed_by_name = str(principal.id), principal.display_name
+    if principal is not None:
+        request.executed_by, request.executed_by_name = str(principal.id), principal.display_name
     progress.restart(session, request)
     operators_service.set_attention(session, request.operator_id, Attention.RUNNING)
-    _record(session, request, principal, action, clock)
+    record(session, request, principal, action, clock)
     dispatch.after_commit(session, request.id, request.attempt)
 
 
-def _record(
+def record(
     session: Session,
     request: ClearingRequest,
-    principal: Principal,
+    principal: Principal | None,
     action: AuditAction,
     clock: Clock,
+    **details: str,
 ) -> None:
+    """The audit record of what was done to a request."""
     audit.record(
         session,
-        actor=principal.actor,
+        actor=principal.actor if principal else SYSTEM.actor,
         action=action,
         object_type="clearing_request",
         object_id=str(request.id),
         at=clock(),
-        details={"number": request.number, "attempt": request.attempt},
+        details={"number": request.number, "attempt": request.attempt, **details},
     )

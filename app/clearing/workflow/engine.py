@@ -10,6 +10,7 @@ from uuid import UUID
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from app.clearing import dispatch, queries
+from app.clearing.service.due import start_due
 from app.clearing.workflow import run
 from app.clearing.workflow.context import Context
 from app.core.logging import get_logger
@@ -21,6 +22,9 @@ WORKFLOW_VERSION = "1"
 """Changes only when the steps of the workflow change in a way running ones can't follow; a release
 does not change it, so work in flight goes on after an upgrade."""
 
+SWEEP_SECONDS = 2.0
+"""How long work may lie that nobody announced; announced work is looked at at once."""
+
 _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
 
@@ -31,6 +35,7 @@ class Engine:
         self.context = context
         self.executor_id = executor_id
         self._stopping = threading.Event()
+        self._wake = threading.Event()
         self._sweeper = threading.Thread(
             target=self._sweep_for_ever, name="clearing-sweep", daemon=True
         )
@@ -46,13 +51,14 @@ class Engine:
             polling_interval_sec=0.1,
             on_conflict="always_update",
         )
-        dispatch.install(start_workflow)
+        dispatch.install(dispatch.Hooks(start=start_workflow, look=self._wake.set))
         self._sweeper.start()
 
     def stop(self) -> None:
         """Stop taking work; what runs is taken up again at the next start."""
         dispatch.uninstall()
         self._stopping.set()
+        self._wake.set()
         self._sweeper.join(timeout=5)
         DBOS.destroy(workflow_completion_timeout_sec=0)
 
@@ -74,14 +80,19 @@ class Engine:
         }
 
     def _sweep_for_ever(self) -> None:
-        while not self._stopping.wait(2.0):
+        while not self._stopping.is_set():
+            self._wake.wait(SWEEP_SECONDS)
+            self._wake.clear()
             try:
                 self.sweep()
             except Exception as error:
                 log.warning("sweep failed", exc_info=error)
 
     def sweep(self) -> None:
-        """Start what is running without a workflow; end what a workflow left without an end."""
+        """Start what is due; start what is running without a workflow; end what a workflow left open."""
+        if self._stopping.is_set():
+            return
+        start_due(self.context.database, self.context.settings, self.context.clock)
         with self.context.database.reading() as session:
             wanted = {workflow_id(*key): key for key in queries.running(session)}
         if not wanted:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ class MemorySteps:
 
     def recall(self, name: str, invoice_type: InvoiceType | None = None) -> dict[str, str] | None:
         return None
+
+
+@pytest.fixture(autouse=True)
+def lock_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock files of this test's libraries go where the test's other files are."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
 @pytest.fixture

@@ -166,6 +166,24 @@ def test_a_new_process_resumes_by_reading(
     assert sorted(bench.acted("JKHC")) == ["004", "007", "026"]
 
 
+def test_an_interrupted_clearing_is_not_sent_again_while_the_device_cannot_be_read(
+    bench: Bench, conversation: Conversation, steps: MemorySteps
+) -> None:
+    driver = bench.driver(timeout=0.3)
+    driver.report(conversation, steps)
+    bench.fault("lost_after", "JKHC", times=1)
+    with pytest.raises(OutcomeUnknown):
+        driver.clear(conversation, steps)
+    bench.fault("lost_before", "JKSJCX")
+    for _ in range(2):
+        refused(lambda: driver.clear(conversation, steps), DeviceUnavailable, "device.timeout")
+        assert bench.reached("JKHC") == 1
+        assert steps.of(COMMIT_STEP) == {StepState.UNKNOWN}
+    bench.heal()
+    driver.clear(conversation, steps)
+    assert bench.acted("JKHC") == ["004", "007", "026"]
+
+
 def test_a_confirmation_that_fails_after_the_device_acted_is_a_success(
     bench: Bench, conversation: Conversation, steps: MemorySteps
 ) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.agent.drivers.base import Conversation, DriverError
-from app.agent.drivers.serial_converter.driver import SerialConverterDriver, greeting
+from app.agent.drivers.serial_converter.commands import greeting
+from app.agent.drivers.serial_converter.driver import SerialConverterDriver
 from app.agent.drivers.serial_converter.frames import Answer, FrameType, Status, encode
 from app.agent.drivers.serial_converter.link import Link, Timing
 from app.contracts.devices import DeviceInfo, DeviceKind, InvoiceType

@@ -23,15 +23,16 @@ from app.agent.drivers.base import (
 )
 from app.agent.drivers.recording import StepResult, recorded
 from app.agent.drivers.serial_converter import codes, messages
-from app.agent.drivers.serial_converter.link import Ask, ConverterError, Link, LinkError, Timing
-from app.agent.drivers.serial_converter.messages import REPORT_OVER_NETWORK, REQUESTS, Command
+from app.agent.drivers.serial_converter.commands import Commands, greeting
+from app.agent.drivers.serial_converter.link import ConverterError, Link, LinkError, Timing
+from app.agent.drivers.serial_converter.messages import Command
 from app.agent.drivers.serial_converter.ports import SerialSettings, open_serial
 from app.agent.drivers.serial_converter.xml_frames import NoBureau, XmlFrames
 from app.agent.drivers.xml.bureau import BureauClient
 from app.agent.drivers.xml.codes import Refusal, error_of
 from app.agent.drivers.xml.dialects import dialect_of
 from app.agent.drivers.xml.driver import XmlDriver
-from app.agent.drivers.xml.messages import MessageInvalid, NotEncodable
+from app.agent.drivers.xml.messages import MessageInvalid
 from app.contracts.devices import (
     DeviceInfo,
     DeviceInvoice,
@@ -46,9 +47,6 @@ from app.contracts.periods import Period, is_cleared
 FAMILY = "serial_converter"
 DEFAULT_TIMEOUT = 30.0
 """Seconds for one message, where the configuration gives none."""
-
-CONVERSATION_MESSAGES = 4
-"""Messages the converter exchanges for 0x12 (three for 0x11): its answer may take that many times."""
 
 _PROBE_TIMEOUT = 2.0
 """Seconds: a device that is not there has to be noticed within three."""
@@ -75,9 +73,8 @@ class SerialConverterDriver:
         self.kind = kind
         self.transport = transport
         self._link = link
-        self._password = password
-        self._machine = machine
-        self._timeout = timeout
+        self._probe_timeout = min(_PROBE_TIMEOUT, timeout)
+        self._commands = Commands(link, kind, password=password, machine=machine, timeout=timeout)
         self._xml = XmlDriver(
             FAMILY,
             kind,
@@ -93,19 +90,19 @@ class SerialConverterDriver:
 
     def probe(self) -> str:
         """编号查询: no password, so that probing never costs a try."""
-        timeout = min(_PROBE_TIMEOUT, self._timeout)
-        data = self._query(Command.NUMBER, {"jqbh": self._machine}, timeout=timeout)
+        fields = self._commands.number_fields()
+        data = self._commands.query(Command.NUMBER, fields, timeout=self._probe_timeout)
         return _understood(partial(messages.parse_number, data))
 
     def read_info(self) -> DeviceInfo:
         """设备信息."""
-        fields = {"skpkl": self._password, "jqbh": self._machine}
-        data = self._query(Command.INFO, fields)
+        data = self._commands.query(Command.INFO, self._commands.info_fields())
         return _understood(partial(messages.parse_info, data))
 
     def read_monitor(self, info: DeviceInfo, invoice_type: InvoiceType) -> Monitor:
         """监控数据 of one type."""
-        data = self._query(Command.MONITOR, self._fields(info, invoice_type))
+        fields = self._commands.type_fields(info, invoice_type)
+        data = self._commands.query(Command.MONITOR, fields)
         return _understood(partial(messages.parse_monitor, data, invoice_type))
 
     def read_statistics(
@@ -113,7 +110,8 @@ class SerialConverterDriver:
     ) -> Statistics:
         """统计 of one type, both days included."""
         days = {"qsrq": f"{first:%Y%m%d}", "zzrq": f"{last:%Y%m%d}"}
-        data = self._query(Command.STATISTICS, self._fields(info, invoice_type) | days)
+        fields = self._commands.type_fields(info, invoice_type) | days
+        data = self._commands.query(Command.STATISTICS, fields)
         return _understood(partial(messages.parse_statistics, data, invoice_type))
 
     def read_invoices(
@@ -147,10 +145,7 @@ class SerialConverterDriver:
         for group in self.clear_groups(conversation.invoice_types):
             for kind in group:
                 if steps.done(COMMIT_STEP, kind) is None:
-                    interrupted = steps.interrupted(COMMIT_STEP, kind)
-                    with recorded(steps, COMMIT_STEP, kind) as result:
-                        if not (interrupted and self._found_cleared(conversation, kind, result)):
-                            self._clear_type(conversation, kind, result)
+                    self._clear_once(conversation, kind, steps)
 
     def set_clock(self, info: DeviceInfo, at: datetime) -> None:
         """校准时钟 to `at`, naive Asia/Shanghai, by XML: the plain protocol has no command for it."""
@@ -165,9 +160,8 @@ class SerialConverterDriver:
     def _report_type(
         self, conversation: Conversation, kind: InvoiceType, result: StepResult
     ) -> None:
-        fields = self._change_fields(conversation.info, kind) | {"jzlx": REPORT_OVER_NETWORK}
         try:
-            self._command(Command.REPORT, fields, kind)
+            self._commands.converse(Command.REPORT, conversation.info, kind)
         except ConverterError as refused:
             error = codes.refusal_error(self.kind, refused.data, kind)
             self._accept_done_before(conversation, kind, result, error)
@@ -184,18 +178,30 @@ class SerialConverterDriver:
         """Refusals that say it was done before: 当天不能再次抄报, and no report data once cleared."""
         if error.fault.code == "device.already_reported_today":
             result.message = "本期已抄报"
-        elif error.fault.code != "device.no_report_data" or not self._found_cleared(
-            conversation, kind, result
-        ):
+        elif error.fault.code == "device.no_report_data":
+            result.message = self._found_cleared(conversation, kind)
+        if not result.message:
             raise error
         result.state = StepState.SKIPPED
         _keep_answer(result, error)
+
+    def _clear_once(
+        self, conversation: Conversation, kind: InvoiceType, steps: StepRecorder
+    ) -> None:
+        if steps.interrupted(COMMIT_STEP, kind):
+            # Read before a new step begins: a device that cannot be read leaves the outcome open.
+            found = self._found_cleared(conversation, kind)
+            if found:
+                steps.end(COMMIT_STEP, kind, message=found)
+                return
+        with recorded(steps, COMMIT_STEP, kind) as result:
+            self._clear_type(conversation, kind, result)
 
     def _clear_type(
         self, conversation: Conversation, kind: InvoiceType, result: StepResult
     ) -> None:
         try:
-            self._command(Command.CLEAR, self._change_fields(conversation.info, kind), kind)
+            self._commands.converse(Command.CLEAR, conversation.info, kind)
         except ConverterError as refused:
             error = codes.refusal_error(self.kind, refused.data, kind)
             if not codes.may_have_acted(refused) or error.fault.code == "device.password_wrong":
@@ -213,78 +219,25 @@ class SerialConverterDriver:
     ) -> None:
         """The refusal stands unless the device shows that it was cleared (product.md rule 3)."""
         try:
-            cleared = self._found_cleared(conversation, kind, result)
+            result.message = self._found_cleared(conversation, kind)
         except DriverError as unread:
             raise OutcomeUnknown(error.fault) from unread
-        if not cleared:
+        if not result.message:
             raise error
         _keep_answer(result, error)
 
-    def _found_cleared(
-        self, conversation: Conversation, kind: InvoiceType, result: StepResult
-    ) -> bool:
+    def _found_cleared(self, conversation: Conversation, kind: InvoiceType) -> str:
+        """What the device shows when it is cleared for the period; empty when it is not."""
         lock_date = self.read_monitor(conversation.info, kind).lock_date
         if not is_cleared(conversation.period, lock_date):
-            return False
-        result.message = f"读取设备确认已清卡，锁死日期 {lock_date}"
-        return True
-
-    # -- asking ----------------------------------------------------------------------------------
-
-    def _fields(self, info: DeviceInfo, invoice_type: InvoiceType) -> dict[str, str]:
-        return {
-            "nsrsbh": info.tax_no,
-            "skpbh": info.number,
-            "skpkl": self._password,
-            "fplxdm": invoice_type.value,
-            "jqbh": self._machine,
-        }
-
-    def _change_fields(self, info: DeviceInfo, invoice_type: InvoiceType) -> dict[str, str]:
-        return self._fields(info, invoice_type) | {"kpjh": str(info.machine_no)}
-
-    def _query(
-        self, command: Command, fields: dict[str, str], *, timeout: float | None = None
-    ) -> bytes:
-        """The answer to a harmless command."""
-        ask = Ask(
-            command,
-            _packed(command, fields),
-            timeout or self._timeout,
-            partial(messages.fits, command),
-        )
-        try:
-            return self._link.exchange(ask)
-        except ConverterError as error:
-            raise codes.refusal_error(self.kind, error.data) from error
-        except LinkError as error:
-            raise codes.link_error(error, changes=False) from error
-
-    def _command(self, command: Command, fields: dict[str, str], kind: InvoiceType) -> None:
-        """A command for which the converter runs a whole conversation. Raises `LinkError`."""
-        ask = Ask(
-            command,
-            _packed(command, fields),
-            self._timeout * CONVERSATION_MESSAGES,
-            partial(messages.fits, command),
-            repeatable=False,
-        )
-        self._link.exchange(ask)
+            return ""
+        return f"读取设备确认已清卡，锁死日期 {lock_date}"
 
     def _by_xml(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except ConverterError as error:
             raise codes.refusal_error(self.kind, error.data) from error
-
-
-def greeting(machine: str, timing: Timing) -> tuple[Ask, ...]:
-    """联机, then 编号查询, whose answer no other command has the length of."""
-    timeout = timing.half_frame + timing.quiet
-    return tuple(
-        Ask(command, _packed(command, {"jqbh": machine}), timeout, partial(messages.fits, command))
-        for command in (Command.ONLINE, Command.NUMBER)
-    )
 
 
 def build(
@@ -303,13 +256,6 @@ def build(
         machine=config.machine,
         timeout=config.timeout_seconds or DEFAULT_TIMEOUT,
     )
-
-
-def _packed(command: Command, fields: dict[str, str]) -> bytes:
-    try:
-        return REQUESTS[command].pack(fields)
-    except NotEncodable as error:
-        raise error_of("device.text_not_encodable", message=str(error)) from error
 
 
 def _understood(read: Callable[[], T]) -> T:

@@ -117,7 +117,11 @@ def _checked(text: str) -> str:
 
 
 def _simple(element: Element) -> dict[str, str]:
-    return {child.tag: (child.text or "").strip() for child in element if len(child) == 0}
+    return {
+        child.tag: (child.text or "").strip()
+        for child in element
+        if len(child) == 0 and child.tag != "group"
+    }
 
 
 def _groups(payload: Element) -> Iterator[Element]:

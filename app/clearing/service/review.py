@@ -1,0 +1,89 @@
+"""审核: approve or reject a submitted request, never one's own (product.md 3.1 and 3.5)."""
+
+from app.accounts.principal import SYSTEM, Principal
+from app.audit.actions import AuditAction
+from app.clearing import errors
+from app.clearing.models import ClearingRequest
+from app.clearing.service import control
+from app.clearing.states import RequestState
+from app.clearing.window import window_end
+from app.core.clock import Clock
+from app.core.db import Session
+from app.enterprises.models import Enterprise
+from app.settings import Settings
+
+
+def approve(
+    session: Session,
+    request: ClearingRequest,
+    *,
+    principal: Principal,
+    comment: str,
+    settings: Settings,
+    clock: Clock,
+) -> None:
+    """Approve; it then runs by itself, at the scheduled time, or once the peak hours are over.
+
+    Raises OwnRequest (403 `review.own_request`) and `errors.RequestState`.
+    """
+    _refuse_own(request, principal)
+    control.move(request, RequestState.APPROVED, clock)
+    _note_review(request, principal, comment, clock)
+    session.add(request)
+    control.record(
+        session, request, principal, AuditAction.CLEARING_APPROVED, clock, comment=comment
+    )
+    _schedule(session, request, settings, clock)
+
+
+def reject(
+    session: Session, request: ClearingRequest, *, principal: Principal, comment: str, clock: Clock
+) -> None:
+    """Reject with a comment; the devices are free again."""
+    _refuse_own(request, principal)
+    control.move(request, RequestState.REJECTED, clock)
+    _note_review(request, principal, comment, clock)
+    request.message = f"已驳回：{comment}"[:500]
+    control.release(session, request)
+    session.add(request)
+    control.record(
+        session, request, principal, AuditAction.CLEARING_REJECTED, clock, comment=comment
+    )
+
+
+def settle_submitted(
+    session: Session, request: ClearingRequest, *, settings: Settings, clock: Clock
+) -> bool:
+    """Approve by rule where the enterprise needs no review; gives whether it was."""
+    enterprise = session.get_one(Enterprise, request.enterprise_id)
+    if enterprise.review_required or request.exceptional:
+        return False
+    control.move(request, RequestState.APPROVED, clock)
+    request.review_comment = "该企业设置为无需审核"
+    session.add(request)
+    control.record(session, request, None, AuditAction.CLEARING_APPROVED, clock, comment="无需审核")
+    _schedule(session, request, settings, clock)
+    return True
+
+
+def _schedule(session: Session, request: ClearingRequest, settings: Settings, clock: Clock) -> None:
+    """Who asked for it counts as executing it; the reviewer is kept beside."""
+    at = request.scheduled_for or clock()
+    if not request.override_window:
+        at = window_end(settings, max(at, clock())) or at
+    request.scheduled_for = at
+    executed_by = request.requested_by, request.requested_by_name
+    control.schedule(session, request, at, principal=SYSTEM, clock=clock)
+    request.executed_by, request.executed_by_name = executed_by
+
+
+def _note_review(
+    request: ClearingRequest, principal: Principal, comment: str, clock: Clock
+) -> None:
+    request.reviewed_by, request.reviewed_by_name = str(principal.id), principal.display_name
+    request.review_comment, request.reviewed_at = comment, clock()
+
+
+def _refuse_own(request: ClearingRequest, principal: Principal) -> None:
+    if request.requested_by == str(principal.id):
+        raise errors.OwnRequest

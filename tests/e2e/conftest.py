@@ -1,0 +1,90 @@
+"""Worlds of real processes, and a real browser."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.e2e.harness import World
+
+NewWorld = Callable[..., "World"]
+
+
+def _load_harness() -> ModuleType:
+    """harness.py beside this file, as a module."""
+    path = Path(__file__).with_name("harness.py")
+    spec = importlib.util.spec_from_file_location("e2e_harness", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+harness = _load_harness()
+
+
+def _worlds(template: Path, factory: pytest.TempPathFactory) -> Iterator[NewWorld]:
+    made: list[World] = []
+
+    def new(**options: Any) -> "World":
+        folder = factory.mktemp("world")
+        world: World = harness.World(folder, template, **options)
+        made.append(world)
+        world.start()
+        return world
+
+    yield new
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def new_world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewWorld]:
+    """Makes worlds with a running server; all their processes end with the test."""
+    yield from _worlds(sqlite_template, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def new_shared_world(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewWorld]:
+    """The same for a world that the tests of a module share, each with subjects of its own."""
+    yield from _worlds(sqlite_template, tmp_path_factory)
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Asks a question until its answer is true: until(question, seconds=…)."""
+    asked: Callable[..., Any] = harness.until
+    return asked
+
+
+@pytest.fixture
+def password() -> str:
+    """The password of every account of a world."""
+    return str(harness.PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Missing, it skips; where CI=true it fails."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium in PATH")
+        pytest.skip("no Chromium in PATH")
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=options)
+        yield chromium
+        chromium.close()

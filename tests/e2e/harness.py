@@ -1,0 +1,441 @@
+"""The product as people run it: the simulator, the server and the command line as real processes.
+
+Everything listens on free ports of 127.0.0.1 and lives in one folder; every process is ended by its own
+pid. Lock dates are those the simulator gives relative to today, so any day of any month will do.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from app.accounts import service as accounts_service
+from app.accounts.principal import SYSTEM, Permission, Role
+from app.accounts.service import AccountDraft
+from app.contracts.periods import Period, due_period
+from app.contracts.tax_numbers import check_character
+from app.core.clock import utc_now
+from app.core.db import Database
+from app.settings import Settings
+
+T = TypeVar("T")
+
+PASSWORD = "whole path 2468"
+TYPES = ("004", "007")
+ENDED = frozenset({"succeeded", "failed", "needs_attention", "cancelled", "rejected", "confirmed"})
+PEOPLE = ((Role.ADMIN, "林会计"), (Role.REVIEWER, "顾主管"), (Role.OPERATOR, "王晓梅"), (Role.AUDITOR, "方审计"))
+
+
+def until(question: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
+    """The first true answer. Raises AssertionError when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := question():
+            return answer
+        time.sleep(0.03)
+    raise AssertionError(f"it did not come within {seconds} s: {what or question}")
+
+
+class Program:
+    """One of our own programs as a process; `address` is what its ready line names."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self.address = ""
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._await_ready()
+
+    def kill(self) -> None:
+        """End it at once, with nothing tidied up (kill -9)."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip())
+            if "ready on " in line:
+                self.address = line.split("ready on ", 1)[1].strip()
+                self._ready.set()
+        self._ready.set()
+
+    def _await_ready(self) -> None:
+        ready = self._ready.wait(60)
+        if not ready or not self.address:
+            self.kill()
+            raise AssertionError("it did not become ready:\n" + "\n".join(self.lines[-40:]))
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(20)
+        self._reader.join(20)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+class Simulation:
+    """The simulated devices and bureau, through their control address."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], seconds: float) -> None:
+        self._program = Program(
+            *("app.agent.virtual", "serve", "--port", "0", "--devices", "0"),
+            *("--seconds", str(seconds), "--data-dir", str(folder), "--until-stdin-closes"),
+            environment=environment,
+        )
+        self.address = self._program.address
+        self._control = httpx.Client(
+            base_url=f"{self.address}/control", trust_env=False, timeout=30
+        )
+
+    def stop(self) -> None:
+        """End it."""
+        self._control.close()
+        self._program.stop()
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One call of the control address; gives what it answers."""
+        answer = self._control.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def fault(self, number: str, name: str, **more: Any) -> int:
+        """Switch a fault of this device on; gives its id."""
+        body = {"device": number, "fault": name, **more}
+        return int(self.send("POST", "/faults", body)["id"])
+
+    def mend(self, number: str) -> None:
+        """Switch all faults of this device off."""
+        for fault in self.send("GET", "/faults"):
+            if fault["device"] == number:
+                self.send("DELETE", f"/faults/{fault['id']}")
+
+    def patch(self, number: str, **changes: Any) -> None:
+        """Change a device, once it is done with what it is doing."""
+        self.send("PATCH", f"/devices/{number}", changes)
+
+    def view(self, number: str) -> dict[str, Any]:
+        """The device as it is, without what differs from one look to the next."""
+        seen: dict[str, Any] = self.send("GET", f"/devices/{number}")
+        return {name: value for name, value in seen.items() if name != "clock"}
+
+    def log(self, number: str, *messages: str, acted: bool = True) -> list[tuple[str, str]]:
+        """(message, types) that took effect, in order; of these messages when any are named."""
+        return [
+            (entry["message"], entry["invoice_type"] or "")
+            for entry in self.send("GET", f"/log?device={number}")
+            if (entry["acted"] or not acted) and (not messages or entry["message"] in messages)
+        ]
+
+    def cleared(self, number: str) -> Counter[str]:
+        """How often the device took a clearing (JKHC), by type."""
+        return Counter(kind for _, kind in self.log(number, "JKHC"))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An operator with one device, registered in the product and simulated beside it."""
+
+    code: str
+    name: str
+    operator_id: str
+    device_id: str
+    number: str
+    tax_no: str
+    period: Period
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The body that asks for its clearing."""
+        return {"operator_id": self.operator_id, "period": self.period, "reason": "按期清卡"}
+
+
+class World:
+    """A data directory with a server on it, a simulation, and the ways in."""
+
+    def __init__(
+        self,
+        folder: Path,
+        template: Path,
+        *,
+        devices: int,
+        seconds: float = 0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.data_dir.mkdir(parents=True)
+        shutil.copy(template, self.data_dir / "qingka.db")
+        self.environment = self._environment(settings or {})
+        self.database = Database(f"sqlite:///{self.data_dir / 'qingka.db'}")
+        self.simulation = Simulation(folder / "virtual", self.environment, seconds)
+        self._numbers = [self._new_device(place) for place in range(devices)]
+        self._write_agent_config()
+        self._create_accounts()
+        self.admin_key = self.new_key(Permission.ADMIN)
+        self._server: Program | None = None
+        self._taken = 0
+
+    # -- processes -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the server and wait until it is ready."""
+        self._server = Program(
+            *("app.cli", "serve", "--port", "0"), environment=self.environment
+        )
+        self.api = self.client(self.admin_key)
+
+    def kill(self) -> None:
+        """kill -9 the server."""
+        assert self._server is not None
+        self.api.close()
+        self._server.kill()
+        self._server = None
+
+    def stop(self) -> None:
+        """Stop the server in order."""
+        if self._server is not None:
+            self.api.close()
+            self._server.stop()
+            self._server = None
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop()
+        self.simulation.stop()
+        self.database.dispose()
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        assert self._server is not None
+        return self._server.address
+
+    def qingka(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `qingka …` on the data directory; stdout and stderr are kept."""
+        return subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    # -- ways in ---------------------------------------------------------------------------------
+
+    def client(self, key: str) -> httpx.Client:
+        """A REST client with this key."""
+        return httpx.Client(
+            base_url=f"{self.address}/api/v1",
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+            timeout=60,
+        )
+
+    def new_key(self, *scopes: Permission) -> str:
+        """An API key with these scopes."""
+        with self.database.transaction() as session:
+            made = accounts_service.create_api_key(
+                session,
+                by=SYSTEM,
+                name=" ".join(scopes),
+                scopes=frozenset(scopes),
+                expires_at=None,
+                at=utc_now(),
+            )
+            return made.key
+
+    def get(self, path: str, **query: Any) -> Any:
+        """GET of the REST API as an admin; gives the body."""
+        answer = self.api.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST of the REST API as an admin; gives the body."""
+        answer = self.api.post(path, json=body or {})
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    # -- subjects --------------------------------------------------------------------------------
+
+    def subject(self, name: str = "测试员", *, invoices: int = 3) -> Subject:
+        """The next device, with an enterprise, an operator and invoices of the period due."""
+        number = self._numbers[self._taken]
+        self._taken += 1
+        device = self.simulation.view(number)
+        for kind in TYPES:
+            if invoices:
+                body = {"invoice_type": kind, "count": invoices}
+                self.simulation.send("POST", f"/devices/{number}/invoices", body)
+        enterprise = self.post(
+            "/enterprises", {"tax_no": device["tax_no"], "name": device["taxpayer_name"]}
+        )
+        code = f"E{self._taken:04d}"
+        operator = self.post(
+            "/operators", {"code": code, "name": name, "enterprise_id": enterprise["id"]}
+        )
+        registered = self.post("/devices", self._device_body(device, operator["id"]))
+        self.post(f"/devices/{registered['id']}/refresh")
+        period = due_period(_day(device["lock_date"]))
+        return Subject(
+            code, name, operator["id"], registered["id"], number, device["tax_no"], period
+        )
+
+    def file(self, subject: Subject, state: str) -> None:
+        """Set the state of the return of the subject's period."""
+        path = f"/filings/{subject.tax_no}/{subject.period}"
+        self.simulation.send("PUT", path, {"state": state})
+
+    # -- clearings -------------------------------------------------------------------------------
+
+    def begin(self, subject: Subject) -> str:
+        """Submit and execute; gives the request's id."""
+        request_id = str(self.post("/clearing-requests", subject.order)["id"])
+        self.post(f"/clearing-requests/{request_id}/execute")
+        return request_id
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        """The request as it is."""
+        found: dict[str, Any] = self.get(f"/clearing-requests/{request_id}")
+        return found
+
+    def ended(self, request_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+        """The request once it is in one of these states; any end when none is named."""
+        wanted = set(states) or ENDED
+
+        def look() -> dict[str, Any]:
+            found = self.request(request_id)
+            return found if found["state"] in wanted else {}
+
+        return until(look, seconds=seconds, what=f"{request_id} {wanted}")
+
+    def in_stage(self, request_id: str, stage: str) -> None:
+        """Wait until the request runs in this stage."""
+
+        def there() -> bool:
+            found = self.request(request_id)
+            assert found["state"] == "running", found
+            states = {one["name"]: one["state"] for one in found["stages"]}
+            return states[stage] == "running"
+
+        until(there, what=f"stage {stage}")
+
+    def records(self, subject: Subject) -> list[dict[str, Any]]:
+        """The clearing records of an operator."""
+        items = self.get("/clearing-records", operator_id=subject.operator_id)["items"]
+        return list(items)
+
+    def assert_cleared_once(self, subject: Subject, request_id: str) -> None:
+        """The request succeeded, and device, records, ledger, backup and audit agree about it."""
+        request = self.ended(request_id, "succeeded")
+        assert [stage["state"] for stage in request["stages"]] == ["done"] * 4
+        assert request["progress"] == 100
+        assert self.simulation.cleared(subject.number) == Counter(TYPES)
+        succeeded = [one for one in self.records(subject) if one["result"] == "succeeded"]
+        assert [one["request_id"] for one in succeeded] == [request_id]
+        device = self.simulation.view(subject.number)
+        assert succeeded[0]["lock_date_after"] == device["lock_date"]
+        assert due_period(_day(device["lock_date"])) > subject.period
+        invoices = self.get("/invoices", device_id=subject.device_id, period=subject.period)
+        assert {one["clearing_status"] for one in invoices["items"]} == {"cleared"}
+        assert len(invoices["items"]) == device["invoices_count"]
+        assert self.get(f"/backups/{request['backup_id']}")["state"] == "verified"
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("QINGKA_")}
+        return kept | {
+            "PYTHONUNBUFFERED": "1",
+            "QINGKA_DATA_DIR": str(self.data_dir),
+            "QINGKA_AGENT_CONFIG": str(self.folder / "agent.toml"),
+            "QINGKA_API_RATE_PER_MINUTE": "1000000",
+            "QINGKA_LOG_LEVEL": "WARNING",
+            **settings,
+        }
+
+    def _new_device(self, place: int) -> str:
+        number = f"6618{place:08d}"
+        seventeen = f"91310115{place:09d}"
+        body = {
+            "number": number,
+            "tax_no": seventeen + check_character(seventeen),
+            "taxpayer_name": f"上海测试{place}有限公司",
+            "invoice_types": TYPES,
+        }
+        self.simulation.send("POST", "/devices", body)
+        return number
+
+    def _write_agent_config(self) -> None:
+        lines = ["simulated = true", "settle_seconds = 0.2", "probe_seconds = 0.5", ""]
+        for number in self._numbers:
+            lines += [
+                "[[device]]",
+                'driver = "tax_server"',
+                f'url = "{self.simulation.address}"',
+                f'bureau_url = "{self.simulation.address}/bureau"',
+                f'number = "{number}"',
+                'password = "88888888"',
+                "",
+            ]
+        (self.folder / "agent.toml").write_text("\n".join(lines), encoding="utf-8")
+
+    def _create_accounts(self) -> None:
+        settings = Settings(data_dir=self.data_dir)
+        with self.database.transaction() as session:
+            for role, name in PEOPLE:
+                draft = AccountDraft(
+                    role.value,
+                    frozenset({role}),
+                    display_name=name,
+                    password=PASSWORD,
+                    must_change_password=False,
+                )
+                accounts_service.create_account(
+                    session, draft, by=SYSTEM, settings=settings, clock=utc_now
+                )
+
+    def _device_body(self, device: Mapping[str, Any], operator_id: str) -> dict[str, Any]:
+        return {
+            "number": device["number"],
+            "kind": device["kind"],
+            "operator_id": operator_id,
+            "agent_id": self.get("/agents")["items"][0]["id"],
+            "machine_no": device["machine_no"],
+        }
+
+
+def _day(text: str) -> Any:
+    from datetime import date
+
+    return date.fromisoformat(text)
