@@ -6,6 +6,7 @@ from app.accounts.api import router as accounts
 from app.backups.api import router as backups
 from app.calendar.api import router as calendar
 from app.clearing.api import router as clearing
+from app.clearing.batch_api import router as batches
 from app.devices.api import router as devices
 from app.enterprises.api import router as enterprises
 from app.invoices.api import router as invoices
@@ -20,6 +21,7 @@ for _part in (
     devices,
     invoices,
     clearing,
+    batches,
     backups,
     calendar,
     audit,

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
@@ -21,15 +22,18 @@ from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM, Role
 from app.accounts.service import AccountDraft
 from app.agent.config import FACTORY_PASSWORD
-from app.core.clock import Clock
+from app.contracts.periods import Period, due_period
+from app.core.clock import Clock, local_date
 from app.core.db import Database, Session
 from app.core.logging import get_logger
 from app.devices import queries as devices_queries
 from app.devices import service as devices_service
+from app.devices.agent_client import AgentFault
 from app.devices.models import MOUNTED
 from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
+from app.invoices import service as invoices_service
 from app.operators import service as operators_service
 from app.operators.schemas import OperatorCreate
 from app.settings import Settings
@@ -37,6 +41,9 @@ from app.settings import Settings
 log = get_logger(__name__)
 
 DEVICES = 24
+SECONDS = 4
+"""How long a simulated device takes to clear: long enough to watch the stages."""
+
 CONFIG_NAME = "demo-agent.toml"
 
 PEOPLE = (
@@ -96,6 +103,7 @@ def start_virtual(data_dir: Path, devices: int = DEVICES) -> VirtualProcess:
     command = [
         *(sys.executable, "-m", "app.agent.virtual", "serve", "--port", "0"),
         *("--devices", str(devices), "--data-dir", str(data_dir), "--until-stdin-closes"),
+        *("--seconds", str(SECONDS)),
     ]
     process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
         command,
@@ -224,12 +232,25 @@ def _read_all(app: FastAPI) -> None:
         devices = devices_queries.in_use_of_agent(session, agent.id) if agent else []
     for device in devices:
         try:
-            devices_service.refresh_device(
-                state.database,
-                device.id,
-                principal=SYSTEM,
-                settings=state.settings,
-                clock=state.clock,
-            )
-        except devices_service.DeviceUnreadable as error:
+            _read(state.database, device.id, state.settings, state.clock)
+        except AgentFault as error:
             log.warning("demo device not read", number=device.number, reason=error.detail)
+
+
+def _read(database: Database, device_id: UUID, settings: Settings, clock: Clock) -> None:
+    """Read the device, and take its invoices of the period that is due into the ledger."""
+    devices_service.refresh_device(
+        database, device_id, principal=SYSTEM, settings=settings, clock=clock
+    )
+    with database.reading() as session:
+        device = devices_queries.visible(session, device_id, SYSTEM)
+        client = devices_service.client_for(session, device, settings)
+    if device.lock_date is None:
+        return
+    period = min(due_period(device.lock_date), Period.of(local_date(clock())).plus(-1))
+    invoices = client.invoices(device.number, period)
+    with database.transaction() as session:
+        device = devices_queries.device_for_change(session, device_id, principal=SYSTEM)
+        invoices_service.import_from_device(
+            session, device=device, invoices=invoices, period=period, at=clock()
+        )

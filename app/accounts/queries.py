@@ -66,15 +66,21 @@ def open_session(session: Session, token_hash: str) -> Any | None:
     return session.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
 
 
-def usable_api_key(session: Session, key_hash: str, at: datetime) -> ApiKey | None:
-    """The key, unless revoked or expired at `at`."""
-    return session.exec(
-        select(ApiKey).where(
-            ApiKey.key_hash == key_hash,
-            col(ApiKey.revoked_at).is_(None),
-            sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > at),
-        )
-    ).one_or_none()
+_API_KEY: sa.Select[Any] = sa.select(
+    col(ApiKey.id),
+    col(ApiKey.name),
+    col(ApiKey.scopes),
+    col(ApiKey.expires_at),
+    col(ApiKey.last_used_at),
+).where(
+    col(ApiKey.key_hash) == sa.bindparam("key_hash"),
+    col(ApiKey.revoked_at).is_(None),
+)
+
+
+def api_key_in_use(session: Session, key_hash: str) -> Any | None:
+    """One row with what a request of this key needs, or None when revoked; expiry is the caller's."""
+    return session.execute(_API_KEY, {"key_hash": key_hash}).one_or_none()
 
 
 def account_by_name(session: Session, name: str) -> Account | None:

@@ -47,7 +47,12 @@ Timeout = Annotated[
 
 
 def create_agent_app(runtime: Runtime, token: str) -> FastAPI:
-    """The app; the runtime is started and stopped by whoever made it."""
+    """The app; the runtime is started and stopped by whoever made it.
+
+    Raises `ValueError` without a token.
+    """
+    if not token:
+        raise ValueError("the agent needs a token")
     app = FastAPI(title="清卡设备代理", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(BearerGuard, token=token)
     problems.install(app)

@@ -13,8 +13,6 @@ class BearerGuard:
     """Answers 401 to every request without the token, in constant time."""
 
     def __init__(self, app: ASGIApp, *, token: str) -> None:
-        if not token:
-            raise ValueError("the agent needs a token")
         self._app = app
         self._expected = f"Bearer {token}".encode()
 

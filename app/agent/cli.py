@@ -1,7 +1,10 @@
 """Command line of the device agent: `qingka agent serve`."""
 
 import os
+import signal
+import socket
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -44,11 +47,30 @@ def serve(
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    listener = _listen(host, port)
+    signal.signal(signal.SIGTERM, _leave)
     runtime.start()
     try:
-        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+        typer.echo(f"agent ready on http://{host}:{listener.getsockname()[1]}")
+        options = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        uvicorn.Server(options).run(sockets=[listener])
     finally:
         runtime.stop()
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        typer.echo(f"无法监听 {host}:{port}：{error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Uvicorn raises the signal again once it has ended; then the devices are let go in order."""
+    raise SystemExit(0)
 
 
 def agent_token(data_dir: Path) -> str:

@@ -58,6 +58,9 @@ class AuditAction(StrEnum):
     CLEARING_CONFIRMED = "clearing.confirmed"
     CLEARING_EXPORTED = "clearing.exported"
     BATCH_CREATED = "batch.created"
+    BATCH_PAUSED = "batch.paused"
+    BATCH_RESUMED = "batch.resumed"
+    BATCH_RETRIED = "batch.retried"
     RECONCILIATION_RUN = "reconciliation.run"
     RECONCILIATION_HANDLED = "reconciliation.handled"
     BACKUP_CREATED = "backup.created"
@@ -145,6 +148,9 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.CLEARING_CONFIRMED: "确认清卡成功",
     AuditAction.CLEARING_EXPORTED: "导出清卡记录",
     AuditAction.BATCH_CREATED: "批量清卡",
+    AuditAction.BATCH_PAUSED: "暂停批量清卡",
+    AuditAction.BATCH_RESUMED: "继续批量清卡",
+    AuditAction.BATCH_RETRIED: "重试批量清卡中失败的申请",
     AuditAction.RECONCILIATION_RUN: "执行核对",
     AuditAction.RECONCILIATION_HANDLED: "处理核对差异",
     AuditAction.BACKUP_CREATED: "创建备份",

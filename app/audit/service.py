@@ -1,11 +1,10 @@
 """The only writer of the audit trail."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
-from sqlmodel import col
+from sqlalchemy import CursorResult
 
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
@@ -19,8 +18,8 @@ from app.audit.canonical import (
     plain,
     record_bytes,
 )
-from app.audit.models import AuditHead, AuditRecord
-from app.core.db import Session
+from app.audit.models import AuditRecord
+from app.core.db import Session, dialect_name
 
 
 class AuditHeadMissing(RuntimeError):
@@ -44,6 +43,7 @@ def record(
     zone and for floats in `details`.
     """
     previous_seq, previous_hash = lock_head(session)
+    at_text = moment(at)
     texts: dict[str, Any] = {
         "actor_kind": str(actor.kind),
         "actor_id": plain(str(actor.id), 64),
@@ -55,31 +55,44 @@ def record(
         "details": details_text(details or {}),
     }
     seq = previous_seq + 1
-    new_hash = chain_hash(previous_hash, record_bytes(seq=seq, at=moment(at), **texts))
-    values: dict[str, Any] = {
+    new_hash = chain_hash(previous_hash, record_bytes(seq=seq, at=at_text, **texts))
+    links = (VERSION, ALGORITHM, previous_hash, new_hash)
+    _execute(session, _INSERT, (seq, at_text, *texts.values(), *links))
+    _execute(session, _ADVANCE, (seq, new_hash))
+    return AuditRecord(
+        seq=seq,
+        at=at.astimezone(UTC),
+        version=VERSION,
+        algorithm=ALGORITHM,
+        prev_hash=previous_hash,
+        hash=new_hash,
         **texts,
-        "seq": seq,
-        "at": at,
-        "version": VERSION,
-        "algorithm": ALGORITHM,
-        "prev_hash": previous_hash,
-        "hash": new_hash,
-    }
-    session.execute(_INSERT, values)
-    session.execute(_ADVANCE, {"new_seq": seq, "new_hash": new_hash})
-    return AuditRecord(**values)
-
-
-_HEAD = sa.select(col(AuditHead.seq), col(AuditHead.hash)).with_for_update()
-_INSERT = sa.insert(AuditRecord.__table__)  # type: ignore[attr-defined]
-_ADVANCE = sa.update(AuditHead.__table__).values(  # type: ignore[attr-defined]
-    seq=sa.bindparam("new_seq"), hash=sa.bindparam("new_hash")
-)
+    )
 
 
 def lock_head(session: Session) -> tuple[int, str]:
-    """Number and hash of the last record, and the right to append. PostgreSQL locks the row; on SQLite a writer holds the write lock."""
-    row = session.execute(_HEAD).one_or_none()
+    """Number and hash of the last record, and the right to append.
+
+    PostgreSQL locks the row; on SQLite a writer holds the write lock already.
+    """
+    session.flush()
+    for_update = "" if dialect_name(session) == "sqlite" else " FOR UPDATE"
+    row = _execute(session, f"SELECT seq, hash FROM audit_head{for_update}", ()).one_or_none()
     if row is None:
         raise AuditHeadMissing
     return row.seq, row.hash
+
+
+_INSERT = (
+    "INSERT INTO audit_records (seq, at, actor_kind, actor_id, actor_name, action, object_type,"
+    " object_id, ip, details, version, algorithm, prev_hash, hash)"
+    f" VALUES ({', '.join('?' * 14)})"
+)
+_ADVANCE = "UPDATE audit_head SET seq = ?, hash = ?"
+
+
+def _execute(session: Session, statement: str, values: tuple[Any, ...]) -> CursorResult[Any]:
+    """Straight to the driver: every change of the system pays for this."""
+    if dialect_name(session) != "sqlite":
+        statement = statement.replace("?", "%s")
+    return session.connection().exec_driver_sql(statement, values)

@@ -13,6 +13,11 @@ class RecordNotFound(NotFound):
     title = "没有找到清卡记录"
 
 
+class BatchNotFound(NotFound):
+    code = "batch.not_found"
+    title = "没有找到批量清卡"
+
+
 class RequestState(Conflict):
     """The request's state does not allow this (any more)."""
 

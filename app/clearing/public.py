@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+from app.accounts.principal import Principal
 from app.clearing import queries
-from app.clearing.models import ClearingRecord, ClearingRequest
+from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
 from app.clearing.schemas import (
+    BatchItem,
+    BatchPublic,
     ErrorPublic,
     RecordPublic,
     RequestPublic,
+    Skipped,
     StagePublic,
 )
+from app.contracts.periods import Period
 from app.core.db import Session
 
 _SAME = set(RequestPublic.model_fields) - {"stages", "device_ids", "error", "record_ids"}
@@ -40,6 +45,35 @@ def requests_public(session: Session, requests: Sequence[ClearingRequest]) -> li
 def request_public(session: Session, request: ClearingRequest) -> RequestPublic:
     """One request."""
     return requests_public(session, [request])[0]
+
+
+def batch_public(session: Session, batch: ClearingBatch, principal: Principal) -> BatchPublic:
+    """A batch with its requests in short: four selects however many there are."""
+    rows = queries.rows_of_batch(session, batch.id, principal)
+    return BatchPublic(
+        id=batch.id,
+        number=batch.number,
+        state=batch.state,
+        period=Period(batch.period),
+        reason=batch.reason,
+        created_by=batch.created_by,
+        created_at=batch.created_at,
+        counts=queries.batch_counts(session, batch.id),
+        requests=[
+            BatchItem(
+                id=row.id,
+                number=row.number,
+                operator_id=row.operator_id,
+                operator_name=name,
+                state=row.state,
+                progress=row.progress,
+                message=row.message,
+                error_code=row.error_code,
+            )
+            for row, name, _ in rows
+        ],
+        skipped=[Skipped.model_validate(one) for one in batch.skipped],
+    )
 
 
 def error_public(request: ClearingRequest) -> ErrorPublic | None:

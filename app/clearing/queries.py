@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
-from app.clearing.errors import RecordNotFound, RequestNotFound
+from app.clearing.errors import BatchNotFound, RecordNotFound, RequestNotFound
 from app.clearing.models import (
     ClearedType,
     ClearingBatch,
@@ -162,6 +162,70 @@ def running(session: Session) -> list[tuple[UUID, int]]:
         ClearingRequest.state == RequestState.RUNNING
     )
     return [(row[0], row[1]) for row in session.exec(statement)]
+
+
+def batch(session: Session, batch_id: UUID) -> ClearingBatch:
+    """The batch, or BatchNotFound."""
+    found = session.get(ClearingBatch, batch_id)
+    if found is None:
+        raise BatchNotFound
+    return found
+
+
+def visible_batch(session: Session, batch_id: UUID, principal: Principal) -> ClearingBatch:
+    """The batch if this person may see all of it: who is limited sees the own ones."""
+    found = batch(session, batch_id)
+    if principal.enterprise_ids is not None and found.created_by != str(principal.id):
+        raise BatchNotFound
+    return found
+
+
+def locked_batch(session: Session, batch_id: UUID) -> ClearingBatch:
+    """The same, locked until the transaction ends."""
+    found = session.exec(
+        select(ClearingBatch).where(ClearingBatch.id == batch_id).with_for_update()
+    ).first()
+    if found is None:
+        raise BatchNotFound
+    return found
+
+
+def requests_of_batch(
+    session: Session, batch_id: UUID, state: RequestState | None = None
+) -> list[ClearingRequest]:
+    """The requests of a batch in the order they were made."""
+    statement = select(ClearingRequest).where(ClearingRequest.batch_id == batch_id)
+    if state is not None:
+        statement = statement.where(ClearingRequest.state == state)
+    return list(session.exec(statement.order_by(col(ClearingRequest.id))))
+
+
+def rows_of_batch(
+    session: Session, batch_id: UUID, principal: Principal
+) -> list[tuple[ClearingRequest, str, str]]:
+    """The same with the names of operator and enterprise, as far as this person may see them."""
+    rows = [r for r in requests_of_batch(session, batch_id) if principal.sees(r.enterprise_id)]
+    operators = _names(session, Operator, {row.operator_id for row in rows})
+    enterprises = _names(session, Enterprise, {row.enterprise_id for row in rows})
+    return [(row, operators[row.operator_id], enterprises[row.enterprise_id]) for row in rows]
+
+
+def batch_counts(session: Session, batch_id: UUID) -> dict[RequestState, int]:
+    """How many requests of the batch are in each state."""
+    statement = (
+        select(ClearingRequest.state, sa.func.count())
+        .where(ClearingRequest.batch_id == batch_id)
+        .group_by(col(ClearingRequest.state))
+    )
+    return {RequestState(row[0]): int(row[1]) for row in session.exec(statement)}
+
+
+def newest_batches(session: Session, principal: Principal, *, limit: int) -> list[ClearingBatch]:
+    """The batches of late; one limited to some enterprises sees the own ones."""
+    statement = select(ClearingBatch).order_by(col(ClearingBatch.id).desc()).limit(limit)
+    if principal.enterprise_ids is not None:
+        statement = statement.where(ClearingBatch.created_by == str(principal.id))
+    return list(session.exec(statement))
 
 
 def count_running(session: Session) -> int:
@@ -414,9 +478,9 @@ def cleared_per_month(
     return {row[0]: (int(row[1]), int(row[2])) for row in session.exec(statement)}
 
 
-def next_number(session: Session, day: date) -> str:
+def next_number(session: Session, day: date, *, prefix: str = "QK") -> str:
     """The next number of the month's series, e.g. QK202611-000128. Held until the commit."""
-    name = f"QK{day:%Y%m}"
+    name = f"{prefix}{day:%Y%m}"
     statement = sa.text(
         "INSERT INTO number_series (name, value) VALUES (:name, 1) "
         "ON CONFLICT (name) DO UPDATE SET value = number_series.value + 1 RETURNING value"

@@ -4,13 +4,23 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.clearing.prechecks import Severity
-from app.clearing.states import Kind, Mode, RequestState, Result, Scope, Stage, StageState
+from app.clearing.states import (
+    BatchState,
+    Kind,
+    Mode,
+    RequestState,
+    Result,
+    Scope,
+    Stage,
+    StageState,
+)
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.money import Money
+from app.operators.states import ClearingState
 
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")
@@ -39,7 +49,7 @@ class RequestCreate(BaseModel):
     reason: Annotated[Text, StringConstraints(min_length=1)]
     contact_name: ShortText = ""
     contact_phone: Phone = ""
-    scheduled_for: datetime | None = None
+    scheduled_for: AwareDatetime | None = None
     override_window: bool = False
 
     @model_validator(mode="after")
@@ -49,6 +59,68 @@ class RequestCreate(BaseModel):
         if self.scope is Scope.FULL and self.invoice_types:
             raise ValueError("全面清卡不需要选择发票类型")
         return self
+
+
+class BatchCreate(BaseModel):
+    """POST /clearing-batches: operators by id, or all in a state (default: those that are due).
+
+    Without `period` each operator's own due period is cleared.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    operator_ids: list[UUID] = Field(default_factory=list, max_length=2000)
+    state: ClearingState = ClearingState.DUE
+    enterprise_id: UUID | None = None
+    mode: Mode = Mode.REGULAR
+    kind: Kind = Kind.DEVICE
+    scope: Scope = Scope.FULL
+    invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
+    period: Period | None = None
+    reason: Annotated[Text, StringConstraints(min_length=1)]
+    contact_name: ShortText = ""
+    contact_phone: Phone = ""
+    scheduled_for: AwareDatetime | None = None
+    override_window: bool = False
+    password: Annotated[str, StringConstraints(max_length=200)] = Field(default="", exclude=True)
+
+
+class BatchItem(BaseModel):
+    """One request of a batch, in short."""
+
+    id: UUID
+    number: str
+    operator_id: UUID
+    operator_name: str
+    state: RequestState
+    progress: int
+    message: str
+    error_code: str | None
+
+
+class Skipped(BaseModel):
+    """An operator who was left out, and why."""
+
+    operator_id: UUID
+    operator_code: str
+    operator_name: str
+    code: str
+    message: str
+
+
+class BatchPublic(BaseModel):
+    """GET /clearing-batches/{id}."""
+
+    id: UUID
+    number: str
+    state: BatchState
+    period: Period
+    reason: str
+    created_by: str
+    created_at: datetime
+    counts: dict[RequestState, int]
+    requests: list[BatchItem]
+    skipped: list[Skipped]
 
 
 class ExecuteBody(BaseModel):

@@ -302,3 +302,22 @@ def test_old_sessions_are_purged(
         )
     assert ended == 1
     assert kept.expires_at > clock()
+
+
+def test_a_database_that_cannot_be_written_still_lets_people_read(
+    sqlite_url: str,
+    database: Database,
+    make_account: MakeAccount,
+    settings: Settings,
+    clock: MovableClock,
+) -> None:
+    account = make_account("anna")
+    with database.transaction() as session:
+        opened = service.open_session(session, account.id, settings=settings, at=clock(), ip="")
+    clock.move(minutes=5)
+    impatient = Database(sqlite_url, busy_seconds=0.01)
+    with database.transaction() as session:
+        session.execute(sa.text("SELECT 1"))
+        found = authenticate_session(impatient, opened.token, settings=settings, at=clock(), ip="")
+    impatient.dispose()
+    assert found is not None

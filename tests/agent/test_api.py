@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -45,8 +45,8 @@ def app(lab: Lab) -> FastAPI:
 
 
 @pytest.fixture
-def ask(app: FastAPI) -> Iterator[Ask]:
-    yield lambda method, path, **more: ask_app(app, method, f"/agent/v1{path}", **more)
+def ask(app: FastAPI) -> Ask:
+    return lambda method, path, **more: ask_app(app, method, f"/agent/v1{path}", **more)
 
 
 def operation_body(kind: str = "clear", **more: Any) -> dict[str, Any]:
@@ -71,9 +71,8 @@ def test_no_token_no_answer(ask: Ask, path: str, header: str) -> None:
 
 
 def test_an_agent_without_a_token_does_not_start(lab: Lab) -> None:
-    app = create_agent_app(lab.start(), "")
     with pytest.raises(ValueError, match="token"):
-        ask_app(app, "GET", "/agent/v1/status")
+        create_agent_app(lab.start(), "")
 
 
 def test_status(ask: Ask) -> None:

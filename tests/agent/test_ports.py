@@ -98,8 +98,9 @@ def test_more_ports_than_threads_all_get_their_turn(pool: WorkerPool) -> None:
 
 def test_a_closed_pool_drops_what_has_not_begun() -> None:
     pool, ran = WorkerPool(most=1, idle_seconds=0.05), []
-    gate = threading.Event()
-    pool.submit(lambda: gate.wait(5) and None)
+    gate, begun = threading.Event(), threading.Event()
+    pool.submit(lambda: begun.set() or (gate.wait(5) and None))  # type: ignore[func-returns-value]
+    assert begun.wait(5)
     pool.submit(lambda: ran.append(1))
     assert pool.close(0.01) is False
     gate.set()

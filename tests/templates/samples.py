@@ -98,7 +98,7 @@ class _NavGroup:
 
 def layout(current: str = "/clearing", *, signed_in: bool = True) -> dict[str, Any]:
     """What assembly gives to layout.html."""
-    groups = [
+    groups: list[tuple[str, list[tuple[str, str, int | None, bool]]]] = [
         ("", [("首页", "/", None, False)]),
         (
             "系统管理",

@@ -1,5 +1,6 @@
 """Every page, filled: strict CSP, one h1, headings in order, labels, ids, links, weight."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -86,7 +87,7 @@ def test_one_h1_and_headings_in_order(pages: dict[str, str], page_name: str) -> 
     ]
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 def test_every_control_has_a_name(pages: dict[str, str], page_name: str) -> None:

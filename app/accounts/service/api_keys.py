@@ -105,10 +105,9 @@ def authenticate_api_key(
 ) -> Principal | None:
     """Whose key this is, or None when unknown, revoked or expired: one query."""
     with database.reading() as session:
-        row = queries.usable_api_key(session, security.hash_token(key), at)
-        if row is None:
-            return None
-        session.expunge(row)
+        row = queries.api_key_in_use(session, security.hash_token(key))
+    if row is None or (row.expires_at is not None and row.expires_at <= at):
+        return None
     if row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY:
         _touch(database, row.id, at)
     return Principal(

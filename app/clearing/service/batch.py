@@ -1,0 +1,237 @@
+"""批量清卡: many requests with one confirmation; each goes its own way, none stops another."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from app.accounts.principal import Permission, Principal
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.clearing import dispatch, facts, queries
+from app.clearing.models import ClearingBatch, ClearingRequest
+from app.clearing.schemas import BatchCreate, RequestCreate
+from app.clearing.service import control, review, submit
+from app.clearing.states import BatchState, RequestState
+from app.clearing.window import window_end
+from app.core.clock import Clock, local_date
+from app.core.db import Session
+from app.core.forms import form_messages
+from app.devices import queries as devices_queries
+from app.devices.states import clock_now, is_zombie
+from app.errors import QingkaError
+from app.operators import queries as operators_queries
+from app.operators.models import Operator
+from app.operators.queries import OperatorFilter
+from app.settings import Settings
+
+MAX_OPERATORS = 2000
+"""So many at most are taken into one batch."""
+
+
+@dataclass(slots=True)
+class _Made:
+    """What became of the operators of a batch."""
+
+    requests: list[ClearingRequest] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+
+def create_batch(
+    session: Session,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+    data: BatchCreate,
+) -> ClearingBatch:
+    """One request for each operator; who can't be cleared is skipped and named with the reason.
+
+    With `clearing:execute` they are executed as there is room; else each waits for its review.
+    """
+    now = clock()
+    batch = ClearingBatch(
+        number=queries.next_number(session, local_date(now), prefix="PL"),
+        period=data.period or facts.default_period(None, now),
+        reason=data.reason,
+        created_by=str(principal.id),
+        created_by_name=principal.display_name,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(batch)
+    session.flush()
+    made = _make_requests(session, batch, principal, clock, data)
+    batch.skipped = made.skipped
+    session.add(batch)
+    _audit(session, batch, principal, AuditAction.BATCH_CREATED, clock, requests=len(made.requests))
+    for request in made.requests:
+        _release(session, request, principal, settings, clock, data)
+    return batch
+
+
+def pause(session: Session, batch: ClearingBatch, *, principal: Principal, clock: Clock) -> None:
+    """Start no further request; what runs goes on."""
+    _set_state(session, batch, BatchState.PAUSED, AuditAction.BATCH_PAUSED, principal, clock)
+
+
+def resume(session: Session, batch: ClearingBatch, *, principal: Principal, clock: Clock) -> None:
+    """Go on."""
+    _set_state(session, batch, BatchState.RUNNING, AuditAction.BATCH_RESUMED, principal, clock)
+    dispatch.look_soon(session)
+
+
+def retry_failed(
+    session: Session, batch: ClearingBatch, *, principal: Principal, clock: Clock
+) -> int:
+    """Retry every failed request of the batch; gives how many."""
+    retried = 0
+    for request in queries.requests_of_batch(session, batch.id, RequestState.FAILED):
+        try:
+            with session.begin_nested():
+                control.retry(session, request, principal=principal, clock=clock)
+        except QingkaError:
+            continue  # another request holds the device by now; it is shown there
+        retried += 1
+    _audit(session, batch, principal, AuditAction.BATCH_RETRIED, clock, requests=retried)
+    return retried
+
+
+def _make_requests(
+    session: Session,
+    batch: ClearingBatch,
+    principal: Principal,
+    clock: Clock,
+    data: BatchCreate,
+) -> _Made:
+    made = _Made()
+    for operator_id in _operators(session, principal, clock, data):
+        operator = operators_queries.visible(session, operator_id, principal)
+        try:
+            with session.begin_nested():
+                request = _request(session, operator, principal, clock, data)
+                request.batch_id = batch.id
+                session.add(request)
+        except QingkaError as error:
+            made.skipped.append(_skipped(operator, error.code, error.detail))
+        else:
+            made.requests.append(request)
+    return made
+
+
+def _request(
+    session: Session, operator: Operator, principal: Principal, clock: Clock, data: BatchCreate
+) -> ClearingRequest:
+    """Raises ZombieSkipped, or whatever a single request would."""
+    _refuse_zombies(session, operator, clock())
+    values = data.model_dump(exclude={"operator_ids", "state", "enterprise_id", "period"})
+    values["operator_id"] = operator.id
+    values["period"] = data.period or facts.default_period(operator.lock_date, clock())
+    try:
+        wanted = RequestCreate.model_validate(values)
+    except ValidationError as error:
+        raise BatchInvalid(errors=form_messages(error)) from error
+    return submit.submit_request(session, principal=principal, clock=clock, data=wanted)
+
+
+class BatchInvalid(QingkaError):
+    status = 422
+    code = "batch.invalid"
+    title = "批量清卡的参数有误"
+    remedy = "请按提示修改后重新提交。"
+
+
+class ZombieSkipped(QingkaError):
+    """More than 90 days since the last report (product.md section 5, rule 2)."""
+
+    status = 409
+    code = "batch.zombie"
+    title = "僵尸盘，批量清卡跳过"
+    remedy = "超过 90 天未抄报的设备需到主管税务机关处理。"
+
+
+def _refuse_zombies(session: Session, operator: Operator, now: datetime) -> None:
+    devices = devices_queries.in_use_of_operator(session, operator.id)
+    monitors = devices_queries.monitors_of(session, [device.id for device in devices])
+    for device in devices:
+        shown = clock_now(now, device.clock_drift_seconds)
+        if is_zombie((one.last_reported_at for one in monitors[device.id]), shown):
+            raise ZombieSkipped(f"设备 {device.number} 超过 90 天未抄报")
+
+
+def _operators(
+    session: Session, principal: Principal, clock: Clock, data: BatchCreate
+) -> list[UUID]:
+    if data.operator_ids:
+        return list(dict.fromkeys(data.operator_ids))
+    wanted = OperatorFilter(state=data.state, enterprise_id=data.enterprise_id, active=True)
+    return operators_queries.ids_of(
+        session,
+        principal=principal,
+        wanted=wanted,
+        today=local_date(clock()),
+        limit=MAX_OPERATORS,
+    )
+
+
+def _release(
+    session: Session,
+    request: ClearingRequest,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+    data: BatchCreate,
+) -> None:
+    """Put it on the schedule, or leave it to its reviewer."""
+    if not principal.can(Permission.CLEARING_EXECUTE):
+        review.settle_submitted(session, request, settings=settings, clock=clock)
+        return
+    at = max(data.scheduled_for or clock(), clock())
+    if not data.override_window:
+        at = window_end(settings, at) or at
+    control.schedule(session, request, at, principal=principal, clock=clock)
+
+
+def _set_state(
+    session: Session,
+    batch: ClearingBatch,
+    state: BatchState,
+    action: AuditAction,
+    principal: Principal,
+    clock: Clock,
+) -> None:
+    if batch.state is state:
+        return
+    batch.state, batch.updated_at = state, clock()
+    session.add(batch)
+    _audit(session, batch, principal, action, clock)
+
+
+def _skipped(operator: Operator, code: str, text: str) -> dict[str, str]:
+    return {
+        "operator_id": str(operator.id),
+        "operator_code": operator.code,
+        "operator_name": operator.name,
+        "code": code,
+        "message": text,
+    }
+
+
+def _audit(
+    session: Session,
+    batch: ClearingBatch,
+    principal: Principal,
+    action: AuditAction,
+    clock: Clock,
+    **details: int,
+) -> None:
+    audit.record(
+        session,
+        actor=principal.actor,
+        action=action,
+        object_type="clearing_batch",
+        object_id=str(batch.id),
+        at=clock(),
+        details={"number": batch.number, **details},
+    )

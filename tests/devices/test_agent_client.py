@@ -1,0 +1,163 @@
+"""The client of the agent's API: answers, and every way it can fail."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from starlette.responses import JSONResponse, Response
+
+from app.contracts.devices import DeviceReading
+from app.contracts.faults import fault
+from app.contracts.operations import (
+    Operation,
+    OperationKind,
+    OperationRequest,
+    OperationState,
+)
+from app.contracts.periods import Period
+from app.devices.agent_client import AgentClient, AgentFault
+
+NUMBER = "661814461322"
+OPERATION = UUID("01890000-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+def client(agent: Any) -> AgentClient:
+    return AgentClient("http://agent", agent.token, httpx.ASGITransport(agent.app()))
+
+
+def _operation() -> Operation:
+    return Operation(
+        id=OPERATION,
+        device_number=NUMBER,
+        kind=OperationKind.CLEAR,
+        period=Period("2026-11"),
+        state=OperationState.SUCCEEDED,
+        created_at=datetime(2026, 12, 9, tzinfo=UTC),
+        updated_at=datetime(2026, 12, 9, tzinfo=UTC),
+    )
+
+
+def _caught(call: Callable[[], object]) -> AgentFault:
+    with pytest.raises(AgentFault) as caught:
+        call()
+    return caught.value
+
+
+def test_reads_what_the_agent_says(
+    agent: Any, client: AgentClient, make_reading: Callable[..., DeviceReading]
+) -> None:
+    agent.readings[NUMBER] = make_reading(NUMBER)
+    assert client.status().version == "1.2.3"
+    assert [summary.number for summary in client.devices()] == [NUMBER]
+    assert client.read_device(NUMBER) == agent.readings[NUMBER]
+
+
+def test_asks_for_statistics_invoices_and_operations(agent: Any, client: AgentClient) -> None:
+    agent.answers = {
+        f"/devices/{NUMBER}/statistics": JSONResponse([]),
+        f"/devices/{NUMBER}/invoices": JSONResponse([]),
+        f"/devices/{NUMBER}/operations": JSONResponse(_operation().model_dump(mode="json"), 202),
+        f"/operations/{OPERATION}": JSONResponse(_operation().model_dump(mode="json")),
+    }
+    assert client.statistics(NUMBER, date(2026, 11, 1), date(2026, 11, 30)) == []
+    assert client.invoices(NUMBER, Period("2026-11")) == []
+    request = OperationRequest(id=OPERATION, kind=OperationKind.CLEAR, period=Period("2026-11"))
+    assert client.submit(NUMBER, request) == _operation()
+    assert client.operation(OPERATION) == _operation()
+    assert agent.asked == [
+        f"GET /devices/{NUMBER}/statistics?from=2026-11-01&to=2026-11-30",
+        f"GET /devices/{NUMBER}/invoices?period=2026-11",
+        f"POST /devices/{NUMBER}/operations",
+        f"GET /operations/{OPERATION}",
+    ]
+
+
+def test_one_connection_serves_many_calls(
+    agent: Any, client: AgentClient, make_reading: Callable[..., DeviceReading]
+) -> None:
+    agent.readings[NUMBER] = make_reading(NUMBER)
+
+    async def read_twice() -> list[DeviceReading]:
+        async with client:
+            return list(
+                await asyncio.gather(
+                    client.read_device_async(NUMBER), client.read_device_async(NUMBER)
+                )
+            )
+
+    assert asyncio.run(read_twice()) == [agent.readings[NUMBER]] * 2
+
+
+def test_a_fault_of_the_device_keeps_both_codes(agent: Any, client: AgentClient) -> None:
+    agent.faults[NUMBER] = fault(
+        "device.password_wrong", device_code="0963c4", device_message="口令错误"
+    )
+    error = _caught(lambda: client.read_device(NUMBER))
+    assert (error.status, error.code, error.title) == (
+        502,
+        "device.password_wrong",
+        "设备口令错误",
+    )
+    assert (error.device_code, error.device_message) == ("0963c4", "口令错误")
+    assert error.remedy.startswith("核对代理配置")
+    assert not error.never_sent
+
+
+def test_another_token_is_unauthorized(agent: Any, client: AgentClient) -> None:
+    agent.token = "another"
+    assert _caught(client.status).code == "agent.unauthorized"
+
+
+def test_another_contract_is_a_version_fault(agent: Any, client: AgentClient) -> None:
+    agent.contract_version = 99
+    assert _caught(client.status).code == "agent.version"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        JSONResponse({"number": 1}),
+        Response("<html>"),
+        Response("oops", 500),
+        JSONResponse({"code": "unheard.of"}, 500),
+        JSONResponse([1], 404),
+        Response(b"\xff\xfe", 502),
+    ],
+)
+def test_an_answer_that_makes_no_sense(agent: Any, client: AgentClient, answer: Response) -> None:
+    agent.answers["/status"] = answer
+    assert _caught(client.status).code == "agent.failed"
+
+
+def test_an_operation_the_agent_never_took_is_none(agent: Any, client: AgentClient) -> None:
+    problem = {"code": "agent.operation_not_found", "title": "没有"}
+    agent.answers[f"/operations/{OPERATION}"] = JSONResponse(problem, 404)
+    assert asyncio.run(client.find_operation_async(OPERATION)) is None
+    agent.answers[f"/operations/{OPERATION}"] = JSONResponse({"code": "agent.failed"}, 500)
+    assert (
+        _caught(lambda: asyncio.run(client.find_operation_async(OPERATION))).code == "agent.failed"
+    )
+
+
+def test_nobody_there_is_unreachable_and_never_sent() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        client = AgentClient(f"http://127.0.0.1:{port}", "token")
+        error = _caught(client.status)
+    assert (error.code, error.never_sent) == ("agent.unreachable", True)
+
+
+def test_a_broken_connection_may_have_been_heard() -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset", request=request)
+
+    client = AgentClient("http://agent", "token", httpx.MockTransport(broken))
+    error = _caught(client.status)
+    assert (error.code, error.never_sent) == ("agent.unreachable", False)
