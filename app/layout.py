@@ -51,6 +51,7 @@ _MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             _Item("清卡申请", "/clearing/requests"),
             _Item("清卡记录", "/clearing/records"),
             _Item("税控设备", "/devices"),
+            _Item("发票", "/invoices"),
         ),
     ),
     (
@@ -63,6 +64,8 @@ _MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
     (
         "系统设置",
         (
+            _Item("企业", "/settings/enterprises"),
+            _Item("操作员", "/settings/operators"),
             _Item("账号", "/settings/accounts", Permission.ADMIN),
             _Item("API 密钥", "/settings/api-keys", Permission.ADMIN),
             _Item("设备代理", "/devices/agents", Permission.DEVICES_WRITE),

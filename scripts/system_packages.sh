@@ -5,8 +5,8 @@
 #   system_packages.sh test             what the tests need: a browser, a Chinese font, a C compiler
 #
 # Installs what is missing when it may (apt-get, as root or by a sudo that asks nothing). Otherwise says what to
-# install, and fails: for a missing Python module always, for a test tool only in CI. Elsewhere it prints
-# the pytest options that leave out the tests that cannot run.
+# install, and fails: for a missing Python module always, for a test tool only in CI. Elsewhere tests that
+# need a browser skip themselves, and it prints the pytest option that leaves out those that need a compiler.
 set -eu
 
 found() {
@@ -65,5 +65,4 @@ if [ "$what" = python ] || [ "${CI:-}" = true ]; then
     exit 1
 fi
 echo 'the tests that need it are left out' >&2
-if ! { has_browser && has_chinese_font; }; then echo --ignore=tests/e2e; fi
 if ! has_compiler; then echo --ignore=tests/agent/operate_disk; fi

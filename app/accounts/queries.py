@@ -66,7 +66,7 @@ def open_session(session: Session, token_hash: str) -> Any | None:
     return session.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
 
 
-_API_KEY: sa.Select[Any] = sa.select(
+_API_KEY = sa.select(
     col(ApiKey.id),
     col(ApiKey.name),
     col(ApiKey.scopes),

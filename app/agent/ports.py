@@ -15,7 +15,7 @@ from app.contracts.faults import fault
 from app.core.logging import get_logger
 
 T = TypeVar("T")
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 _log = get_logger(__name__)
 

@@ -56,6 +56,8 @@ class AuditAction(StrEnum):
     CLEARING_NEEDS_ATTENTION = "clearing.needs_attention"
     CLEARING_DECIDED = "clearing.decided"
     CLEARING_CONFIRMED = "clearing.confirmed"
+    CLEARING_ATTACHED = "clearing.attached"
+    CLEARING_HANDED_OVER = "clearing.handed_over"
     CLEARING_EXPORTED = "clearing.exported"
     BATCH_CREATED = "batch.created"
     BATCH_PAUSED = "batch.paused"
@@ -146,6 +148,8 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.CLEARING_NEEDS_ATTENTION: "清卡结果待查",
     AuditAction.CLEARING_DECIDED: "人工认定清卡结果",
     AuditAction.CLEARING_CONFIRMED: "确认清卡成功",
+    AuditAction.CLEARING_ATTACHED: "添加异常清卡附件",
+    AuditAction.CLEARING_HANDED_OVER: "移交清卡申请",
     AuditAction.CLEARING_EXPORTED: "导出清卡记录",
     AuditAction.BATCH_CREATED: "批量清卡",
     AuditAction.BATCH_PAUSED: "暂停批量清卡",
@@ -179,3 +183,27 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.SYSTEM_STOPPED: "系统停止",
     AuditAction.SYSTEM_MIGRATED: "升级数据库结构",
 }
+
+OBJECT_LABELS: dict[str, str] = {
+    "account": "账号",
+    "agent": "设备代理",
+    "api_key": "API 密钥",
+    "audit": "审计链",
+    "audit_checkpoint": "审计检查点",
+    "backup": "备份",
+    "calendar_override": "申报期限调整",
+    "clearing_batch": "批量清卡",
+    "clearing_record": "清卡记录",
+    "clearing_request": "清卡申请",
+    "device": "税控设备",
+    "enterprise": "企业",
+    "inspection": "定期检查",
+    "invoice": "发票",
+    "operator": "操作员",
+    "permission": "权限",
+    "session": "会话",
+    "setting": "设置",
+    "system": "系统",
+    "webhook": "Webhook",
+}
+"""Words for types of objects on pages; one that is not here is shown by its name."""

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from app.audit.actions import AuditAction
+from app.audit.actions import OBJECT_LABELS, AuditAction
 from app.audit.actor import ActorKind
 from app.audit.canonical import GENESIS, moment
 from app.core.db import UtcDateTime
@@ -78,6 +78,11 @@ class AuditRecord(SQLModel, table=True):
         """What, as pages show it; an action of a newer version is shown by its name."""
         known = AuditAction._value2member_map_.get(self.action)
         return known.label if isinstance(known, AuditAction) else self.action
+
+    @property
+    def object_label(self) -> str:
+        """The type of the object, as pages show it."""
+        return OBJECT_LABELS.get(self.object_type, self.object_type)
 
 
 ACTOR_LABELS: dict[str, str] = {

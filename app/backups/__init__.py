@@ -1,0 +1,1 @@
+"""Backups around clearings: written, read back, verified."""

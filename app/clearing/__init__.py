@@ -1,0 +1,1 @@
+"""清卡: requests, review, pre-checks, the durable workflow, records."""

@@ -2,9 +2,10 @@
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -16,6 +17,7 @@ from app.clearing.deps import DueRequest, VisibleRequest
 from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.queries import RecordFilter
 from app.clearing.schemas import (
+    AttachmentPublic,
     CheckPublic,
     ExecuteBody,
     PreChecksPublic,
@@ -25,7 +27,7 @@ from app.clearing.schemas import (
     RequestPublic,
     ReviewBody,
 )
-from app.clearing.service import control, review, submit
+from app.clearing.service import attachments, control, review, submit
 from app.clearing.states import RequestState, Result
 from app.contracts.periods import Period
 from app.core import sse
@@ -201,6 +203,28 @@ def retry_request(
     control.retry(session, request, principal=principal, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
+
+
+@router.post("/clearing-requests/{request_id}/attachments", status_code=201)
+def add_attachment(
+    principal: ClearingRequester,
+    session: Writing,
+    request: DueRequest,
+    clock: ClockDep,
+    file: UploadFile,
+) -> AttachmentPublic:
+    """Attach a document to an exceptional request that waits for its review."""
+    upload = attachments.Upload(file.filename or "", file.file.read(attachments.MAX_BYTES + 1))
+    kept = attachments.attach(session, request, upload, principal=principal, clock=clock)
+    return AttachmentPublic.model_validate(kept)
+
+
+@router.get("/clearing-requests/{request_id}/attachments/{attachment_id}", response_class=Response)
+def get_attachment(session: Reading, request: VisibleRequest, attachment_id: UUID) -> Response:
+    """The document itself, to be saved and never shown in place."""
+    found = queries.attachment(session, request.id, attachment_id)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}"}
+    return Response(found.content, media_type=found.media_type, headers=headers)
 
 
 @router.post("/clearing-requests/{request_id}/cancel")

@@ -13,6 +13,11 @@ class RecordNotFound(NotFound):
     title = "没有找到清卡记录"
 
 
+class AttachmentNotFound(NotFound):
+    code = "attachment.not_found"
+    title = "没有找到附件"
+
+
 class BatchNotFound(NotFound):
     code = "batch.not_found"
     title = "没有找到批量清卡"
@@ -69,6 +74,20 @@ class ReviewRequired(Forbidden):
     code = "review.required"
     title = "需要审核通过后才能执行"
     remedy = "请审核员先通过该申请，或由管理员验证密码后直接执行。"
+
+
+class AttachmentRefused(Invalid):
+    code = "clearing.attachment_refused"
+    title = "附件不被接受"
+    remedy = "上传 5 MB 以内的 PDF、PNG 或 JPEG。"
+
+
+class ExceptionalIncomplete(Conflict):
+    """An exceptional request needs its checklist ticked and its documents attached."""
+
+    code = "clearing.exceptional_incomplete"
+    title = "异常清卡资料不齐"
+    remedy = "补齐清单中的资料并上传附件后再审核。"
 
 
 class OwnRequest(Forbidden):

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.backups import service as backups_service
 from app.clearing import queries
 from app.clearing.prechecks import DeviceFacts, DeviceFault, Facts
-from app.clearing.states import TargetState
+from app.clearing.states import Scope, TargetState
 from app.clearing.window import parse_window
 from app.contracts.devices import DeviceInvoice, DeviceReading, InvoiceType
 from app.contracts.periods import Period, due_period
@@ -42,7 +42,9 @@ class Subject:
 
     period: Period
     invoice_types: tuple[InvoiceType, ...]
+    scope: Scope
     override_window: bool
+    exceptional: bool
     tax_no: str
     taxpayer_name: str
     devices: tuple[SubjectDevice, ...]
@@ -77,7 +79,9 @@ def subject_of_request(
     return Subject(
         Period(request.period),
         tuple(InvoiceType(kind) for kind in request.invoice_types),
+        request.scope,
         request.override_window,
+        request.exceptional,
         enterprise.tax_no,
         enterprise.name,
         tuple(_subject_device(device) for device in devices),
@@ -91,6 +95,8 @@ def subject_of_operator(session: Session, operator_id: UUID, period: Period) -> 
     return Subject(
         period,
         (),
+        Scope.FULL,
+        False,
         False,
         enterprise.tax_no if enterprise else "",
         enterprise.name if enterprise else "",
@@ -144,7 +150,8 @@ def collect(
             invoice_types=subject.invoice_types,
             reading=readings[device.device_id].reading,
             fault=readings[device.device_id].fault,
-            drafts=invoices_queries.count_drafts(session, [device.device_id]),
+            drafts=invoices_queries.count_drafts(session, [device.device_id], until=subject.period),
+            later_drafts=_later_drafts(session, device.device_id, subject),
             not_uploaded=invoices_queries.count_not_uploaded(
                 session, [device.device_id], until=subject.period
             ),
@@ -162,9 +169,18 @@ def collect(
         target_problem=problem,
         peak_window=parse_window(settings.peak_window),
         override_window=subject.override_window,
+        exceptional=subject.exceptional,
         min_days_between=settings.min_days_between_clearings,
         taxpayer_complete=bool(subject.taxpayer_name) and is_valid_tax_no(subject.tax_no),
     )
+
+
+def _later_drafts(session: Session, device_id: UUID, subject: Subject) -> int:
+    """Drafts of months after the period: a full clearing resets them."""
+    if subject.scope is not Scope.FULL:
+        return 0
+    earlier = invoices_queries.count_drafts(session, [device_id], until=subject.period)
+    return invoices_queries.count_drafts(session, [device_id]) - earlier
 
 
 def _subject_device(device: Device) -> SubjectDevice:

@@ -61,6 +61,7 @@ class DeviceFacts:
     reading: DeviceReading | None
     fault: DeviceFault | None
     drafts: int
+    later_drafts: int
     not_uploaded: int
     cleared_types: frozenset[InvoiceType]
     last_cleared_at: datetime | None
@@ -78,6 +79,7 @@ class Facts:
     target_problem: str
     peak_window: tuple[time, time] | None
     override_window: bool
+    exceptional: bool
     min_days_between: int
     taxpayer_complete: bool
 
@@ -148,7 +150,10 @@ def _not_locked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Ch
     past = [m for m in reading.monitors if m.lock_date < reading.info.clock_at.date()]
     if reading.summary.state is LinkState.LOCKED or past:
         since = f"（锁死日期 {min(m.lock_date for m in past)}）" if past else ""
-        return _blocking("device.locked", "device.locked", f"设备 {device.number} 已锁死{since}")
+        text = f"设备 {device.number} 已锁死{since}"
+        if facts.exceptional:
+            return Check("device.locked", Severity.WARNING, text, "按异常清卡办理，由税务端决定。")
+        return _blocking("device.locked", "device.locked", text)
     return _ok("device.locked", "设备未锁死")
 
 
@@ -194,6 +199,13 @@ def _drafts(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
             f"有 {device.drafts} 张未开完的发票（草稿）",
             "开具完成或删除这些草稿后重试。",
             "clearing.drafts",
+        )
+    if device.later_drafts:
+        return Check(
+            "invoices.drafts",
+            Severity.WARNING,
+            f"{device.later_drafts} 张草稿将随全面清卡重置",
+            "草稿会先进入备份，可从备份恢复；不想重置时请选择部分清卡。",
         )
     return _ok("invoices.drafts", "没有未开完的发票")
 

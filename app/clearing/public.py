@@ -6,6 +6,7 @@ from app.accounts.principal import Principal
 from app.clearing import queries
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
 from app.clearing.schemas import (
+    AttachmentPublic,
     BatchItem,
     BatchPublic,
     ErrorPublic,
@@ -17,7 +18,13 @@ from app.clearing.schemas import (
 from app.contracts.periods import Period
 from app.core.db import Session
 
-_SAME = set(RequestPublic.model_fields) - {"stages", "device_ids", "error", "record_ids"}
+_SAME = set(RequestPublic.model_fields) - {
+    "stages",
+    "device_ids",
+    "error",
+    "record_ids",
+    "attachments",
+}
 
 
 def requests_public(session: Session, requests: Sequence[ClearingRequest]) -> list[RequestPublic]:
@@ -36,6 +43,12 @@ def requests_public(session: Session, requests: Sequence[ClearingRequest]) -> li
                 "device_ids": [target.device_id for target in targets[request.id]],
                 "error": error_public(request),
                 "record_ids": [record.id for record in records[request.id]],
+                "attachments": [
+                    AttachmentPublic.model_validate(one)
+                    for one in (
+                        queries.attachments(session, request.id) if request.exceptional else ()
+                    )
+                ],
             }
         )
         for request in requests

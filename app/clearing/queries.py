@@ -8,12 +8,19 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
-from app.clearing.errors import BatchNotFound, RecordNotFound, RequestNotFound
+from app.clearing.errors import (
+    AttachmentNotFound,
+    BatchNotFound,
+    RecordNotFound,
+    RequestNotFound,
+)
 from app.clearing.models import (
     ClearedType,
+    ClearingAttachment,
     ClearingBatch,
     ClearingEvent,
     ClearingRecord,
@@ -162,6 +169,25 @@ def running(session: Session) -> list[tuple[UUID, int]]:
         ClearingRequest.state == RequestState.RUNNING
     )
     return [(row[0], row[1]) for row in session.exec(statement)]
+
+
+def attachments(session: Session, request_id: UUID) -> list[ClearingAttachment]:
+    """The documents of a request, without their contents being loaded."""
+    statement = (
+        select(ClearingAttachment)
+        .where(ClearingAttachment.request_id == request_id)
+        .order_by(col(ClearingAttachment.id))
+        .options(defer(ClearingAttachment.content))  # type: ignore[arg-type]
+    )
+    return list(session.exec(statement))
+
+
+def attachment(session: Session, request_id: UUID, attachment_id: UUID) -> ClearingAttachment:
+    """One document of the request, or AttachmentNotFound."""
+    found = session.get(ClearingAttachment, attachment_id)
+    if found is None or found.request_id != request_id:
+        raise AttachmentNotFound
+    return found
 
 
 def batch(session: Session, batch_id: UUID) -> ClearingBatch:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from app.clearing.prechecks import Severity
 from app.clearing.states import (
     BatchState,
+    ChecklistItem,
     Kind,
     Mode,
     RequestState,
@@ -51,6 +52,8 @@ class RequestCreate(BaseModel):
     contact_phone: Phone = ""
     scheduled_for: AwareDatetime | None = None
     override_window: bool = False
+    exceptional: bool = Field(default=False, description="异常清卡: always reviewed")
+    checklist: list[ChecklistItem] = Field(default_factory=list, max_length=20)
 
     @model_validator(mode="after")
     def _types_fit_scope(self) -> "RequestCreate":
@@ -155,6 +158,19 @@ class ErrorPublic(BaseModel):
     device_message: str | None = None
 
 
+class AttachmentPublic(BaseModel):
+    """A document of an exceptional request."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    added_at: datetime
+
+
 class StagePublic(BaseModel):
     """One stage of a request."""
 
@@ -188,6 +204,10 @@ class RequestPublic(BaseModel):
     contact_phone: str
     scheduled_for: datetime | None
     override_window: bool
+    exceptional: bool
+    checklist: list[ChecklistItem]
+    attachments: list[AttachmentPublic]
+    batch_id: UUID | None
     attempt: int
     requested_by: str
     reviewed_by: str | None

@@ -67,6 +67,17 @@ ENDED_STATES = frozenset(
 """Nothing runs any more in these; a page need not follow live."""
 
 
+class ChecklistItem(StrEnum):
+    """What the tax office wants to see for an exceptional clearing (异常清卡)."""
+
+    LICENCE = "licence"  # 营业执照副本
+    SEALS = "seals"  # 公章与发票章
+    DEVICE = "device"  # 税控设备
+    IDENTITY = "identity"  # 经办人身份证
+    STATEMENT = "statement"  # 逾期说明
+    FORM = "form"  # 异常清卡申请表
+
+
 class BatchState(StrEnum):
     """Where a batch stands; `paused` starts no further request, what runs goes on."""
 

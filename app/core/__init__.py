@@ -1,0 +1,1 @@
+"""What knows no business word: database, clock, ids, money, pages, security."""

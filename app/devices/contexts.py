@@ -135,3 +135,36 @@ class AgentsPage:
     new_token: str = ""
     dialog_open: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDevice:
+    """A device an agent sees that is not registered yet."""
+
+    number: str
+    kind: str
+    agent_id: str
+    agent_name: str
+    state: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceForm:
+    """Input of 登记设备 as typed. `operator_code` is the 工号 of who holds the device."""
+
+    number: str = ""
+    kind: str = "tax_disk"
+    operator_code: str = ""
+    agent_id: str = ""
+    machine_no: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNewPage:
+    """devices/new.html. `found` can be taken over with one press each."""
+
+    form: DeviceForm
+    agents: tuple[Option, ...]
+    found: tuple[FoundDevice, ...]
+    errors: dict[str, str] = field(default_factory=dict)

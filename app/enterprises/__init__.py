@@ -1,0 +1,1 @@
+"""企业: the taxpayers."""

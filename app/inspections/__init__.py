@@ -1,0 +1,1 @@
+"""定期检查: the scheduled check."""

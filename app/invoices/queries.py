@@ -153,9 +153,14 @@ def drafts(session: Session, device_ids: Iterable[UUID]) -> list[Invoice]:
     return _some(session, device_ids, col(Invoice.draft).is_(True))
 
 
-def count_drafts(session: Session, device_ids: Iterable[UUID]) -> int:
-    """How many unfinished invoices these devices have."""
-    return _count(session, device_ids, col(Invoice.draft).is_(True))
+def count_drafts(
+    session: Session, device_ids: Iterable[UUID], *, until: Period | None = None
+) -> int:
+    """How many unfinished invoices these devices have (up to the period)."""
+    drafts: list[sa.ColumnElement[bool]] = [col(Invoice.draft).is_(True)]
+    if until is not None:
+        drafts.append(col(Invoice.period) <= until)
+    return _count(session, device_ids, *drafts)
 
 
 def not_uploaded(

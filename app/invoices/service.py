@@ -129,10 +129,12 @@ def mark_cleared(
     types: Iterable[InvoiceType],
     record_id: UUID,
     at: datetime,
+    unchanged_since: datetime | None = None,
 ) -> Cleared:
     """Make the issued invoices of these types and period 已清卡; the clearing record audits it.
 
-    Those cleared already keep the record that cleared them, and are not counted again.
+    Those cleared already keep the record that cleared them, and are not counted again. With
+    `unchanged_since` an invoice written later stays as it is: no backup holds it.
     """
     wanted = [
         col(Invoice.device_id) == device_id,
@@ -141,6 +143,8 @@ def mark_cleared(
         col(Invoice.clearing_status) == ClearingStatus.UNCLEARED,
         col(Invoice.draft).is_(False),
     ]
+    if unchanged_since is not None:
+        wanted.append(col(Invoice.updated_at) <= unchanged_since)
     update = (
         sa.update(Invoice)
         .where(*wanted)

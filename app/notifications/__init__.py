@@ -1,0 +1,1 @@
+"""Notifications to people and other systems."""

@@ -1,0 +1,1 @@
+"""The system about itself: status, probes, help, idempotency, the audit trail's pages."""

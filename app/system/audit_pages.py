@@ -23,6 +23,8 @@ from app.system.audit_filters import AuditFilterDep, SignerDep
 router = APIRouter(include_in_schema=False)
 
 PATH = "/audit"
+LONGEST_TEXT = 40
+"""Of one detail in the list; API and export have the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class AuditRow:
     action: str
     action_label: str
     object_type: str
+    object_label: str
     object_id: str
     ip: str
     details: tuple[tuple[str, str], ...]
@@ -89,6 +92,7 @@ def _row(record: AuditRecord) -> AuditRow:
         action=record.action,
         action_label=record.action_label,
         object_type=record.object_type,
+        object_label=record.object_label,
         object_id=record.object_id,
         ip=record.ip,
         details=tuple((name, _text(value)) for name, value in queries.details_of(record).items()),
@@ -101,7 +105,10 @@ def _text(value: Any) -> str:
         return "、".join(_text(item) for item in value)
     if isinstance(value, dict):
         return "；".join(f"{name} {_text(item)}" for name, item in value.items())
-    return {None: "—", True: "是", False: "否"}.get(value, str(value))
+    if value is None or isinstance(value, bool):
+        return {None: "—", True: "是", False: "否"}[value]
+    text = str(value)
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
 def _parameters(wanted: AuditFilter) -> dict[str, str]:

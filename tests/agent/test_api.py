@@ -242,7 +242,7 @@ def test_a_device_in_use_is_busy(ask: Ask, lab: Lab) -> None:
 
     gate = threading.Event()
     device = lab.running[-1]._devices[0]
-    device.port.submit(lambda: gate.wait(20) and None)
+    device.port.submit(lambda: gate.wait(20))
     lab.running[-1]._read_wait = 0.05
     answer = ask("GET", f"/devices/{NUMBER}")
     gate.set()

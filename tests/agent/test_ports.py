@@ -45,7 +45,7 @@ def test_jobs_of_a_port_run_one_after_another_in_order(pool: WorkerPool) -> None
 def test_a_stuck_port_delays_no_other(pool: WorkerPool) -> None:
     release = threading.Event()
     stuck, other = Port(pool), Port(pool)
-    stuck.submit(lambda: release.wait(5) and None)
+    stuck.submit(lambda: release.wait(5))
     assert other.call(lambda: 42, wait=5, limit=5) == 42
     assert stuck.busy
     release.set()
@@ -54,7 +54,7 @@ def test_a_stuck_port_delays_no_other(pool: WorkerPool) -> None:
 def test_a_call_that_cannot_begin_says_busy_and_is_not_run_later(pool: WorkerPool) -> None:
     release, ran = threading.Event(), []
     port = Port(pool)
-    port.submit(lambda: release.wait(5) and None)
+    port.submit(lambda: release.wait(5))
     with pytest.raises(DeviceUnavailable, match=r"device\.busy"):
         port.call(lambda: ran.append(1), wait=0.02, limit=5)
     release.set()
@@ -73,7 +73,7 @@ def test_errors_reach_the_caller_and_the_port_goes_on(pool: WorkerPool) -> None:
     port = Port(pool)
     with pytest.raises(ZeroDivisionError):
         port.call(lambda: 1 // 0, wait=5, limit=5)
-    port.submit(lambda: 1 // 0 and None)
+    port.submit(lambda: 1 // 0)
     assert port.call(lambda: 1, wait=5, limit=5) == 1
 
 
@@ -81,7 +81,7 @@ def test_threads_come_with_the_work_and_go_with_it(pool: WorkerPool) -> None:
     gate = threading.Barrier(9)
     ports = [Port(pool) for _ in range(8)]
     for port in ports:
-        port.submit(lambda: gate.wait(5) and None)
+        port.submit(lambda: gate.wait(5))
     assert eventually(lambda: gate.n_waiting == 8)
     assert pool.threads == 8
     gate.wait(5)
@@ -99,7 +99,7 @@ def test_more_ports_than_threads_all_get_their_turn(pool: WorkerPool) -> None:
 def test_a_closed_pool_drops_what_has_not_begun() -> None:
     pool, ran = WorkerPool(most=1, idle_seconds=0.05), []
     gate, begun = threading.Event(), threading.Event()
-    pool.submit(lambda: begun.set() or (gate.wait(5) and None))  # type: ignore[func-returns-value]
+    pool.submit(lambda: begun.set() or (gate.wait(5)))  # type: ignore[func-returns-value]
     assert begun.wait(5)
     pool.submit(lambda: ran.append(1))
     assert pool.close(0.01) is False

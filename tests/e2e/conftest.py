@@ -49,7 +49,9 @@ def _worlds(template: Path, factory: pytest.TempPathFactory) -> Iterator[NewWorl
 
 
 @pytest.fixture
-def new_world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewWorld]:
+def new_world(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewWorld]:
     """Makes worlds with a running server; all their processes end with the test."""
     yield from _worlds(sqlite_template, tmp_path_factory)
 

@@ -12,8 +12,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +35,12 @@ T = TypeVar("T")
 PASSWORD = "whole path 2468"
 TYPES = ("004", "007")
 ENDED = frozenset({"succeeded", "failed", "needs_attention", "cancelled", "rejected", "confirmed"})
-PEOPLE = ((Role.ADMIN, "林会计"), (Role.REVIEWER, "顾主管"), (Role.OPERATOR, "王晓梅"), (Role.AUDITOR, "方审计"))
+PEOPLE = (
+    (Role.ADMIN, "林会计"),
+    (Role.REVIEWER, "顾主管"),
+    (Role.OPERATOR, "王晓梅"),
+    (Role.AUDITOR, "方审计"),
+)
 
 
 def until(question: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
@@ -155,6 +162,20 @@ class Simulation:
             if (entry["acted"] or not acted) and (not messages or entry["message"] in messages)
         ]
 
+    def is_busy(self, number: str) -> bool:
+        """Whether the device is in the middle of a message that takes long."""
+        try:
+            self._control.get(f"/devices/{number}/invoices", timeout=0.4)
+        except httpx.ReadTimeout:
+            return True
+        return False
+
+    def lose_the_clearing(self, number: str, kind: str, *, seconds: float = 2.5) -> None:
+        """The device will take the clearing of this type, slowly, and its answer will be lost."""
+        for name in ("slow", "lost_after"):
+            more = {"message": "JKHC", "invoice_type": kind, "times": 1}
+            self.fault(number, name, seconds=seconds, **more)
+
     def cleared(self, number: str) -> Counter[str]:
         """How often the device took a clearing (JKHC), by type."""
         return Counter(kind for _, kind in self.log(number, "JKHC"))
@@ -188,6 +209,7 @@ class World:
         *,
         devices: int,
         seconds: float = 0,
+        settle: float = 0.2,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
@@ -198,7 +220,7 @@ class World:
         self.database = Database(f"sqlite:///{self.data_dir / 'qingka.db'}")
         self.simulation = Simulation(folder / "virtual", self.environment, seconds)
         self._numbers = [self._new_device(place) for place in range(devices)]
-        self._write_agent_config()
+        self._write_agent_config(settle)
         self._create_accounts()
         self.admin_key = self.new_key(Permission.ADMIN)
         self._server: Program | None = None
@@ -208,9 +230,7 @@ class World:
 
     def start(self) -> None:
         """Start the server and wait until it is ready."""
-        self._server = Program(
-            *("app.cli", "serve", "--port", "0"), environment=self.environment
-        )
+        self._server = Program(*("app.cli", "serve", "--port", "0"), environment=self.environment)
         self.api = self.client(self.admin_key)
 
     def kill(self) -> None:
@@ -239,11 +259,13 @@ class World:
         assert self._server is not None
         return self._server.address
 
-    def qingka(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `qingka …` on the data directory; stdout and stderr are kept."""
+    def qingka(
+        self, *arguments: str, data_dir: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `qingka …` on this (or another) data directory; stdout and stderr are kept."""
         return subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
-            env=self.environment,
+            env=self.environment | {"QINGKA_DATA_DIR": str(data_dir or self.data_dir)},
             capture_output=True,
             text=True,
             timeout=90,
@@ -273,6 +295,16 @@ class World:
                 at=utc_now(),
             )
             return made.key
+
+    @contextmanager
+    def signed_in(self, name: str = "admin") -> Iterator[httpx.Client]:
+        """A client with the session cookie of this account, as a browser has after signing in."""
+        with httpx.Client(
+            base_url=self.address, trust_env=False, timeout=60, follow_redirects=True
+        ) as client:
+            answer = client.post("/login", data={"username": name, "password": PASSWORD})
+            assert answer.url.path == "/", answer.text
+            yield client
 
     def get(self, path: str, **query: Any) -> Any:
         """GET of the REST API as an admin; gives the body."""
@@ -306,7 +338,7 @@ class World:
         )
         registered = self.post("/devices", self._device_body(device, operator["id"]))
         self.post(f"/devices/{registered['id']}/refresh")
-        period = due_period(_day(device["lock_date"]))
+        period = due_period(date.fromisoformat(device["lock_date"]))
         return Subject(
             code, name, operator["id"], registered["id"], number, device["tax_no"], period
         )
@@ -365,7 +397,7 @@ class World:
         assert [one["request_id"] for one in succeeded] == [request_id]
         device = self.simulation.view(subject.number)
         assert succeeded[0]["lock_date_after"] == device["lock_date"]
-        assert due_period(_day(device["lock_date"])) > subject.period
+        assert due_period(date.fromisoformat(device["lock_date"])) > subject.period
         invoices = self.get("/invoices", device_id=subject.device_id, period=subject.period)
         assert {one["clearing_status"] for one in invoices["items"]} == {"cleared"}
         assert len(invoices["items"]) == device["invoices_count"]
@@ -396,8 +428,8 @@ class World:
         self.simulation.send("POST", "/devices", body)
         return number
 
-    def _write_agent_config(self) -> None:
-        lines = ["simulated = true", "settle_seconds = 0.2", "probe_seconds = 0.5", ""]
+    def _write_agent_config(self, settle: float) -> None:
+        lines = ["simulated = true", f"settle_seconds = {settle}", "probe_seconds = 0.5", ""]
         for number in self._numbers:
             lines += [
                 "[[device]]",
@@ -433,9 +465,3 @@ class World:
             "agent_id": self.get("/agents")["items"][0]["id"],
             "machine_no": device["machine_no"],
         }
-
-
-def _day(text: str) -> Any:
-    from datetime import date
-
-    return date.fromisoformat(text)

@@ -13,7 +13,12 @@ from app.core import migrate
 from app.core.db import Database
 from app.settings import ROOT
 
-APPEND_ONLY = ("audit_records", "audit_checkpoints", "clearing_records")
+APPEND_ONLY = (
+    "audit_records",
+    "audit_checkpoints",
+    "clearing_records",
+    "clearing_cleared_types",
+)
 
 _TRIGGERS = {
     "sqlite": "SELECT name, upper(sql) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :t",

@@ -6,7 +6,7 @@ counts as cleared only with a lock date in a later month (product.md section 5, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import queries
+from app.backups.models import Backup
+from app.clearing import ledger, queries
 from app.clearing.models import ClearedType, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.service import control, progress
 from app.clearing.states import RequestState, Result, Scope, Stage, TargetState
@@ -222,19 +223,53 @@ def _record(
     if proof is not None:
         record.lock_date_before = _earliest(outcome.lock_date_before for outcome in proof.types)
         record.lock_date_after = _earliest(outcome.lock_date_after for outcome in proof.types)
-        cleared = invoices_service.mark_cleared(
-            session,
-            device_id=device.id,
-            period=Period(request.period),
-            types=types,
-            record_id=record.id,
-            at=clock(),
-        )
+        cleared = _take_out(session, request, device, types, record.id, clock)
         record.invoices_cleared = cleared.count
         record.amount, record.tax = cleared.amount, cleared.tax
     session.add(record)
     session.flush()
     return record
+
+
+def _take_out(
+    session: Session,
+    request: ClearingRequest,
+    device: Device,
+    types: Sequence[InvoiceType],
+    record_id: UUID,
+    clock: Clock,
+) -> invoices_service.Cleared:
+    """Invoices become 已清卡, drafts go with a full clearing: only what the backup holds, row for row.
+
+    What was written to the ledger after the backup stays in the working set, and the log says so.
+    """
+    period = Period(request.period)
+    backup = session.get(Backup, request.backup_id) if request.backup_id else None
+    wanted = tuple(InvoiceType(kind) for kind in request.invoice_types)
+    exact = ledger.is_backed_up(
+        session, backup, device.id, device.number, period, wanted, request.scope
+    )
+    if exact and request.scope is Scope.FULL:
+        invoices_service.delete_drafts(session, device_ids=[device.id])
+    if not exact:
+        text = f"设备 {device.number} 的发票在备份后有变动，变动的部分未标记为已清卡，请核对"
+        progress.note(session, request, text, clock(), level="warning")
+    return invoices_service.mark_cleared(
+        session,
+        device_id=device.id,
+        period=period,
+        types=types,
+        record_id=record_id,
+        at=clock(),
+        unchanged_since=None if exact else _backed_up_at(backup, clock),
+    )
+
+
+def _backed_up_at(backup: Backup | None, clock: Clock) -> datetime:
+    """Before this moment nothing escaped the backup; without one nothing is in it."""
+    if backup is None:
+        return datetime.min.replace(tzinfo=clock().tzinfo)
+    return datetime.fromisoformat(backup.summary["created_at"])
 
 
 def _wanted_types(request: ClearingRequest) -> list[InvoiceType]:

@@ -4,7 +4,7 @@ from app.accounts.principal import SYSTEM, Principal
 from app.audit.actions import AuditAction
 from app.clearing import errors
 from app.clearing.models import ClearingRequest
-from app.clearing.service import control
+from app.clearing.service import attachments, control
 from app.clearing.states import RequestState
 from app.clearing.window import window_end
 from app.core.clock import Clock
@@ -27,6 +27,8 @@ def approve(
     Raises OwnRequest (403 `review.own_request`) and `errors.RequestState`.
     """
     _refuse_own(request, principal)
+    if request.exceptional:
+        attachments.require_complete(session, request)
     control.move(request, RequestState.APPROVED, clock)
     _note_review(request, principal, comment, clock)
     session.add(request)

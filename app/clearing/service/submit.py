@@ -63,6 +63,7 @@ def submit_request(
             "scope": request.scope,
             "invoice_types": list(request.invoice_types),
             "reason": request.reason,
+            "exceptional": request.exceptional,
         },
     )
     return request
@@ -125,6 +126,8 @@ def _new_request(
         contact_phone=data.contact_phone,
         scheduled_for=data.scheduled_for,
         override_window=data.override_window,
+        exceptional=data.exceptional,
+        checklist=[item.value for item in dict.fromkeys(data.checklist)],
         requested_by=str(principal.id),
         requested_by_name=principal.display_name,
         created_at=now,

@@ -120,6 +120,7 @@ def _intend(
             "period": Period(request.period),
             "invoice_types": () if kind is OperationKind.REPORT else request.invoice_types,
             "tax_no": enterprise.tax_no,
+            "exceptional": request.exceptional,
             "origin": f"{request.number} {request.executed_by_name or ''}".strip(),
         }
     )

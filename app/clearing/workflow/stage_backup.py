@@ -10,18 +10,14 @@ from app.accounts.principal import SYSTEM
 from app.backups import queries as backups_queries
 from app.backups import service as backups_service
 from app.backups.models import Backup, BackupKind
-from app.clearing import facts, queries
+from app.clearing import facts, ledger, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
 from app.clearing.states import Stage
 from app.clearing.workflow.context import Attempt, StageFailed, failure_of
-from app.contracts.devices import InvoiceType, Statistics
-from app.contracts.periods import Period
+from app.contracts.devices import Statistics
 from app.core.db import Session
 from app.errors import QingkaError
-from app.invoices import queries as invoices_queries
-from app.invoices.models import Invoice
-from app.invoices.queries import InvoiceFilter
 from app.operators.models import Operator
 
 
@@ -115,21 +111,18 @@ def _tables(
     plan: _Plan, statistics: dict[str, list[Statistics]]
 ) -> Iterator[backups_service.Table]:
     for device in plan.subject.devices:
-        yield _invoice_table(device, plan.subject.period, plan.subject.invoice_types)
+        yield _invoice_table(device, plan.subject)
         yield _statistics_table(device.number, statistics[device.number])
 
 
-def _invoice_table(
-    device: facts.SubjectDevice, period: Period, types: tuple[InvoiceType, ...]
-) -> backups_service.Table:
+def _invoice_table(device: facts.SubjectDevice, subject: facts.Subject) -> backups_service.Table:
     def rows(session: Session) -> Iterator[Mapping[str, Any]]:
-        for kind in types or (None,):
-            wanted = InvoiceFilter(device_id=device.device_id, period=period, invoice_type=kind)
-            for invoice in invoices_queries.iterate(session, principal=SYSTEM, wanted=wanted):
-                yield invoice_row(invoice)
+        return ledger.rows(
+            session, device.device_id, subject.period, subject.invoice_types, subject.scope
+        )
 
     return backups_service.Table(
-        name=f"{device.number}/invoices",
+        name=ledger.part_name(device.number),
         rows=rows,
         title="发票",
         header=("类型", "代码", "号码", "开票时间", "状态", "金额", "税额", "购方名称"),
@@ -163,18 +156,6 @@ def _statistics_table(number: str, statistics: list[Statistics]) -> backups_serv
         header=("类型", "起始", "截止", "正数份数", "正数金额", "正数税额"),
         cells=lambda row: tuple(str(row[name]) for name in names),
     )
-
-
-def invoice_row(invoice: Invoice) -> dict[str, Any]:
-    """Every column of an invoice as JSON: what a restore needs to bring it back exactly."""
-    return {name: _plain(getattr(invoice, name)) for name in sorted(type(invoice).model_fields)}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value
-    isoformat = getattr(value, "isoformat", None)
-    return isoformat() if isoformat else str(value)
 
 
 def _end(session: Session, request: ClearingRequest, attempt: Attempt, backup_id: UUID) -> None:

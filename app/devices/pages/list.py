@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
+from app.accounts.principal import Permission
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Option, Segment
@@ -61,6 +62,7 @@ def device_list(
         segments=tuple(_segment(value, label, filters) for value, label in _LABELS.items()),
         rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in found.items),
         pager=pager("/devices", {**filters, "limit": paging.limit}, paging, found.next_cursor),
+        can_register=principal.can(Permission.DEVICES_WRITE),
     )
     return render(request, "devices/list.html", page)
 

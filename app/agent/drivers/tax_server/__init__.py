@@ -1,0 +1,1 @@
+"""税控服务器: many devices behind one HTTP address."""

@@ -1,0 +1,58 @@
+"""What the pages of the ledger show; the rules are those of app/clearing/contexts."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from app.core.page_parts import Pager
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """One invoice. Amount without tax, yuan; `status` is api.md's (`normal`, `red`, `void`, …)."""
+
+    id: str
+    invoice_type: str
+    code: str
+    number: str
+    issued_at: datetime
+    buyer_name: str
+    amount: Decimal
+    tax: Decimal
+    status: str
+    uploaded: bool
+    draft: bool
+    clearing_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicesPage:
+    """invoices/list.html. `device_id` and `operator_id` come with links and are kept."""
+
+    q: str
+    period: str
+    invoice_type: str
+    clearing_status: str
+    device_id: str
+    operator_id: str
+    limit: int
+    rows: tuple[InvoiceRow, ...]
+    pager: Pager
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePage:
+    """invoices/detail.html. `revision` is the row's when the page was made."""
+
+    invoice: InvoiceRow
+    period: str
+    buyer_tax_no: str
+    device_id: str
+    device_number: str
+    operator_id: str
+    cleared_by_record_id: str
+    revision: int
+    can_change: bool = False
+    dialog_open: bool = False
+    reason: str = ""
+    errors: dict[str, str] = field(default_factory=dict)

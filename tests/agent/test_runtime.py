@@ -1,0 +1,252 @@
+"""The runtime around the operations: watching, passwords, failures of the agent itself, restarts."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.agent import assembly, errors
+from app.agent import runtime as runtime_module
+from app.agent.drivers.base import DeviceRefused, DeviceUnavailable
+from app.contracts.devices import LinkState
+from app.contracts.operations import OperationState
+
+if TYPE_CHECKING:
+    from tests.agent.conftest import Lab
+
+NUMBER = "661814461322"
+WRONG = {"code": "0963c7", "text": "证书口令错误"}
+
+
+def _hold(begun: threading.Event, gate: threading.Event) -> None:
+    begun.set()
+    gate.wait(5)
+
+
+def true(value: bool) -> bool | None:
+    return True if value else None
+
+
+# -- watching --------------------------------------------------------------------------------------
+
+
+def test_plugging_and_unplugging_is_noticed(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    runtime = lab.start()
+    for plugged in (True, False, True):
+        lab.world.plugged = plugged
+        wanted = LinkState.CONNECTED if plugged else LinkState.DISCONNECTED
+        lab.eventually(lambda wanted=wanted: true(runtime.devices()[0].state is wanted))  # type: ignore[misc]
+    kinds = [item.event.kind.value for item in runtime.events.since(0)]
+    assert kinds == ["device.connected", "device.disconnected", "device.connected"]
+    assert runtime.devices()[0].checked_at is not None
+
+
+def test_a_probe_uses_no_password(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    lab.start()
+    lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > 3))
+    assert {name for name, _ in lab.world.log} == {"SKSBBH"}
+
+
+def test_a_port_in_use_is_not_probed(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    runtime = lab.start()
+    lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > 0))
+    gate, begun = threading.Event(), threading.Event()
+    runtime._devices[0].port.submit(lambda: _hold(begun, gate))
+    assert begun.wait(5)
+    seen = len(lab.world.sent("SKSBBH"))
+    assert not gate.wait(0.15)
+    assert len(lab.world.sent("SKSBBH")) == seen
+    gate.set()
+    lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > seen))
+
+
+def test_another_device_in_the_port_is_a_fault(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    lab.world.number = "661814469999"
+    runtime = lab.start()
+    lab.eventually(lambda: true(runtime.devices()[0].state is LinkState.FAULT))
+    assert runtime.devices()[0].error_code == "device.number_mismatch"
+
+
+def test_a_lock_date_that_has_passed_shows_as_locked(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    lab.world.types["007"].lock = date(2026, 11, 9)
+    runtime = lab.start()
+    assert runtime.read(NUMBER).summary.state is LinkState.LOCKED
+    seen = len(lab.world.sent("SKSBBH"))
+    lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > seen + 1))
+    assert runtime.devices()[0].state is LinkState.LOCKED
+
+
+# -- passwords -------------------------------------------------------------------------------------
+
+
+def test_a_missing_password_is_never_made_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "device_password", lambda device, simulated: "")
+    lab.settings["probe_seconds"] = 0.02
+    runtime = lab.start()
+    with pytest.raises(DeviceRefused, match=r"device\.password_missing"):
+        runtime.read(NUMBER)
+    assert lab.world.sent("SKPXXCX") == []
+    lab.eventually(lambda: true(runtime.devices()[0].checked_at is not None))
+    assert runtime.devices()[0].error_code == "device.password_missing"
+
+
+def test_the_last_tries_are_left_to_people(lab: Lab) -> None:
+    """Reads stop at two tries left; an operation somebody asked for may use one, and a success resets."""
+    runtime = lab.start()
+    lab.world.will("SKPXXCX", "refuse", code="0963c2", text="证书口令错误")
+    for _ in range(5):
+        with pytest.raises(DeviceRefused, match=r"device\.password_wrong"):
+            runtime.read(NUMBER)
+    assert len(lab.world.sent("SKPXXCX")) == 1
+    assert runtime.devices()[0].state is LinkState.FAULT
+    assert lab.run("report").state is OperationState.SUCCEEDED
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
+
+
+def test_reads_stop_after_three_wrong_passwords_where_no_tries_are_told(lab: Lab) -> None:
+    runtime = lab.start()
+    lab.world.will("SKPXXCX", "refuse", code="236", text="管理员登录口令错误", times=99)
+    for _ in range(5):
+        with pytest.raises(DeviceRefused):
+            runtime.read(NUMBER)
+    assert len(lab.world.sent("SKPXXCX")) == 3
+
+
+def test_a_wrong_password_while_the_outcome_is_open_waits_for_a_person(reported_lab: Lab) -> None:
+    lab = reported_lab
+    lab.world.will("JKHC", "lost_after", kind="004")
+    lab.world.will("JKSJCX", "none", times=2)
+    lab.world.will("JKSJCX", "refuse", times=1, **WRONG)
+    operation_id = lab.submit()
+    lab.until(operation_id, OperationState.UNKNOWN)
+    seen = len(lab.world.log)
+    lab.running[-1].read(NUMBER)
+    assert lab.done(operation_id).state is OperationState.SUCCEEDED
+    assert len(lab.world.log) > seen
+    assert lab.world.clears() == ["004", "007"]
+
+
+# -- failures of the agent itself ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_write", range(2, 9))
+def test_nothing_is_sent_that_could_not_be_recorded(
+    reported_lab: Lab, monkeypatch: pytest.MonkeyPatch, at_write: int
+) -> None:
+    """A full disk at each write in turn: the operation goes on once there is room again."""
+    monkeypatch.setattr(runtime_module, "_RETRY_PAUSE", 0.01)
+    lab = reported_lab
+    writer = lab.running[-1].journal._writer
+    original, seen = writer.write, [0]
+
+    def write(job: Callable[[sqlite3.Connection], Any]) -> Any:
+        seen[0] += 1
+        if seen[0] in (at_write, at_write + 1):
+            raise sqlite3.OperationalError("database or disk is full")
+        return original(job)
+
+    writer.write = write  # type: ignore[method-assign]
+    operation = lab.run()
+    assert operation.state is OperationState.SUCCEEDED
+    assert sorted(lab.world.clears()) == ["004", "007"]
+    begun = [step for step in operation.steps if step.name == "JKHC"]
+    assert len(begun) >= len(lab.world.sent("JKHC"))
+
+
+# -- devices that come and go ----------------------------------------------------------------------
+
+
+def numberless(lab: Lab) -> None:
+    lab.settings["device"] = [
+        {"driver": "serial_converter", "port": "/dev/ttyUSB0", "password": "71624935"}
+    ]
+    lab.settings["probe_seconds"] = 0.02
+
+
+def test_a_device_without_configured_number_is_found_by_reading_it(lab: Lab) -> None:
+    numberless(lab)
+    lab.world.plugged = False
+    runtime = lab.start()
+    with pytest.raises(errors.DeviceNotFound):
+        runtime.read(NUMBER)
+    lab.world.plugged = True
+    lab.eventually(lambda: true(runtime.devices()[0].number == NUMBER))
+    assert lab.run("report").state is OperationState.SUCCEEDED
+
+
+def test_its_operation_waits_for_it_after_a_restart(lab: Lab) -> None:
+    numberless(lab)
+    runtime = lab.start()
+    lab.eventually(lambda: true(runtime.devices()[0].number == NUMBER))
+    lab.run("report")
+    lab.world.will("JKHC", "crash_after", kind="004")
+    operation_id = lab.submit()
+    lab.eventually(lambda: true(lab.world.sent("JKHC") == ["004"]))
+    lab.restart()
+    assert lab.done(operation_id).state is OperationState.SUCCEEDED
+    assert lab.world.clears() == ["004", "007"]
+
+
+def test_an_operation_whose_device_was_removed_ends(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_module, "_ABSENT_PATIENCE", 0.0)
+    lab.settings["device"] = []
+    runtime = lab.start()
+    runtime.journal.create(request := lab.request(), NUMBER, simulated=False)
+    lab.restart()
+    operation = lab.done(request.id)
+    assert operation.fault is not None
+    assert operation.fault.code == "device.not_found"
+
+
+def test_devices_and_operations_of_a_simulation_are_marked(lab: Lab) -> None:
+    lab.settings["simulated"] = True
+    runtime = lab.start()
+    assert runtime.status().simulated
+    assert runtime.devices()[0].simulated
+    assert lab.run("report").simulated
+
+
+def test_stopped_in_the_settling_time_it_goes_on_at_the_next_start(reported_lab: Lab) -> None:
+    lab = reported_lab
+    lab.running.pop().stop()
+    lab.settings["settle_seconds"] = 30
+    lab.start()
+    lab.world.will("JKHC", "lost_before", kind="004")
+    operation_id = lab.submit()
+    lab.eventually(lambda: true(lab.world.sent("JKHC") == ["004"]))
+    lab.settings["settle_seconds"] = 0.05
+    lab.restart()
+    assert lab.done(operation_id).state is OperationState.SUCCEEDED
+    assert lab.world.sent("JKHC") == ["004", "004", "007"]
+    assert lab.world.clears() == ["004", "007"]
+
+
+def test_what_the_device_cannot_do(lab: Lab) -> None:
+    runtime = lab.start()
+    runtime._devices[0].driver.capabilities = frozenset()
+    with pytest.raises(DeviceRefused, match=r"device\.operation_unsupported"):
+        runtime.statistics(NUMBER, date(2026, 10, 1), date(2026, 10, 31))
+    operation = lab.run("set_clock", period=None)
+    assert operation.fault is not None
+    assert operation.fault.code == "device.operation_unsupported"
+
+
+def test_a_stopped_runtime_answers_nothing_from_devices(lab: Lab) -> None:
+    runtime = lab.start()
+    runtime.stop()
+    lab.running.clear()
+    runtime._read_wait = 0.05
+    with pytest.raises(DeviceUnavailable, match=r"device\.busy"):
+        runtime.read(NUMBER)

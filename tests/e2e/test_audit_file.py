@@ -1,0 +1,59 @@
+"""A byte of the audit trail that is changed in the database file behind the product's back is found."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import NewWorld
+    from tests.e2e.harness import World
+
+PLACES = ("first", "middle", "last")
+
+
+@pytest.fixture(scope="module")
+def world(new_shared_world: "NewWorld") -> "World":
+    """A world with a clearing in its trail; its server is stopped, its database one whole file."""
+    world = new_shared_world(devices=1)
+    subject = world.subject()
+    world.assert_cleared_once(subject, world.begin(subject))
+    world.stop()
+    world.database.dispose()
+    with sqlite3.connect(world.data_dir / "qingka.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return world
+
+
+def test_the_untouched_trail_verifies(world: "World") -> None:
+    done = world.qingka("audit", "verify")
+    assert done.returncode == 0, done.stderr
+    assert "审计链完整" in done.stdout
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_changed_byte_is_named(world: "World", place: str, tmp_path: Path) -> None:
+    shutil.copytree(world.data_dir, tmp_path / "copy")
+    seq = _change_one_byte(tmp_path / "copy" / "qingka.db", place)
+    done = world.qingka("audit", "verify", data_dir=tmp_path / "copy")
+    assert done.returncode == 1, done.stdout
+    assert f"第 {seq} 条记录与链不符" in done.stderr
+
+
+def _change_one_byte(path: Path, place: str) -> int:
+    """Flip a bit inside the stored action of one row; gives the row's number."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT seq, at, action FROM audit_records ORDER BY seq").fetchall()
+    connection.close()
+    index = {"first": 0, "middle": len(rows) // 2, "last": len(rows) - 1}[place]
+    seq, at, action = rows[index]
+    content = bytearray(path.read_bytes())
+    row = content.index(f"{at}".encode())
+    assert content.count(f"{at}".encode()) >= 1
+    position = content.index(action.encode(), row)
+    content[position] ^= 1
+    path.write_bytes(content)
+    return int(seq)
