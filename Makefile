@@ -58,12 +58,14 @@ screenshots: $(DEV_STAMP) ## take the pictures of the README from a fresh demo
 	@sh scripts/system_packages.sh test >/dev/null
 	$(BIN)/python scripts/screenshots.py
 
-# Pins what is there; `make lock UPGRADE=--upgrade` takes the newest of everything.
+# Pins what is there; `make lock UPGRADE=--upgrade` takes the newest of everything. The larger set is resolved
+# first: the runtime lock is a part of it.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 $(UPGRADE) \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
-lock: $(DEV_STAMP) ## write requirements/*.lock anew from pyproject.toml
-	$(COMPILE) --extra postgres --group build -o requirements/runtime.lock
-	$(COMPILE) --all-extras --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock
+lock: ## write requirements/*.lock anew from pyproject.toml
+	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
+	$(COMPILE) --all-extras --group build --group dev -o requirements/dev.lock
+	$(COMPILE) --extra postgres --group build -c requirements/dev.lock -o requirements/runtime.lock
 
 docker: ## build the container image
 	docker build -t qingka .

@@ -7,6 +7,8 @@ from app.backups.api import router as backups
 from app.calendar.api import router as calendar
 from app.clearing.api import router as clearing
 from app.clearing.batch_api import router as batches
+from app.clearing.reconciliation.api import router as reconciliations
+from app.clearing.records_api import router as record_files
 from app.devices.api import router as devices
 from app.enterprises.api import router as enterprises
 from app.invoices.api import router as invoices
@@ -20,8 +22,10 @@ for _part in (
     operators,
     devices,
     invoices,
+    record_files,  # before `clearing`, whose /clearing-records/{id} would take `export` for an id
     clearing,
     batches,
+    reconciliations,
     backups,
     calendar,
     audit,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,6 +35,10 @@ from app.settings import ROOT, AgentMode, Settings
 from app.system.idempotency import Idempotency
 
 log = get_logger(__name__)
+
+THREADS = 200
+"""For requests. One that waits for its turn to write keeps its thread, and the one that has the turn needs
+a thread to come to its end: with fewer threads than writers at once they would wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,10 @@ def _add_middleware(
     agent: MountedAgent | None,
 ) -> None:
     """The last one added is the outermost."""
-    app.add_middleware(Idempotency, database=database, clock=clock)
+    app.add_middleware(
+        Idempotency, database=database, clock=clock, root_secret=settings.root_secret
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     if agent is not None:
         app.add_middleware(_AgentMount, agent=agent.app)
     app.add_middleware(BodyLimit, limit=settings.body_limit_mb << 20)
@@ -106,6 +115,7 @@ def _mounted_agent(settings: Settings, clock: Clock) -> MountedAgent | None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
     await run_in_threadpool(start, app)
     try:
         yield

@@ -11,9 +11,12 @@ FEATURES = (
     "invoices",
     "calendar",
     "backups",
+    "notifications",
     "clearing",
+    "inspections",
     "system",
 )
 
 for _feature in FEATURES:
     import_module(f"app.{_feature}.models")
+import_module("app.clearing.reconciliation.models")

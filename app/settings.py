@@ -71,6 +71,42 @@ class Settings(BaseSettings):
     backup_dir: Path | None = Field(
         None, description="where backups go; empty: in the data directory"
     )
+    backup_targets: str = Field(
+        "",
+        description="where every backup goes: JSON, or name=url;name=url (file://, s3://); empty: backup_dir",
+    )
+    backup_require_all: bool = Field(
+        False, description="whether every target has to hold the backup, not only the first"
+    )
+    backup_spool_dir: Path | None = Field(
+        None, description="where archives are written first; empty: in the data directory"
+    )
+    backup_key: SecretStr = Field(
+        SecretStr(""), description="32 bytes in base64 that backups are encrypted with; empty: not"
+    )
+    backup_old_keys: SecretStr = Field(
+        SecretStr(""), description="earlier keys, separated by semicolons, for reading and rotation"
+    )
+    backup_s3_endpoint: str = Field(
+        "", description="address of S3-compatible storage; empty: AWS_ENDPOINT_URL, else Amazon's"
+    )
+    backup_s3_region: str = Field("", description="region; empty: AWS_DEFAULT_REGION")
+    backup_s3_access_key: SecretStr = Field(
+        SecretStr(""), description="access key of the storage; empty: AWS_ACCESS_KEY_ID"
+    )
+    backup_s3_secret_key: SecretStr = Field(
+        SecretStr(""), description="secret key of the storage; empty: AWS_SECRET_ACCESS_KEY"
+    )
+    backup_keep_days: str = Field(
+        "pre_clearing=1830;post_clearing=1830;on_demand=365;system=90",
+        description="days backups are kept, by kind; 0: for ever",
+    )
+    backup_keep_newest: int = Field(
+        10, ge=1, description="the newest backups of every kind are kept however old they are"
+    )
+    backup_keep_record_years: int = Field(
+        5, ge=1, description="the backup made before a clearing is kept as long as its record is young"
+    )
     clearing_concurrency: int = Field(
         100, ge=1, description="clearings running at once in one process"
     )
@@ -84,6 +120,19 @@ class Settings(BaseSettings):
         30.0, gt=0, description="how long an unknown outcome is looked into before a person decides"
     )
 
+    reminder_days: str = Field(
+        "5,3,1", description="days before the lock date on which people are reminded; empty: never"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="whether webhooks and robots may go to private and loopback addresses"
+    )
+    notification_keep_days: int = Field(
+        180, ge=1, description="days notifications and their deliveries are kept"
+    )
+    inspection_schedule: str = Field(
+        "monthly,quarterly", description="which inspections are made by themselves; empty: none"
+    )
+
     @cached_property
     def resolved_database_url(self) -> str:
         """The database to use."""
@@ -95,6 +144,11 @@ class Settings(BaseSettings):
     def resolved_backup_dir(self) -> Path:
         """The first backup target."""
         return self.backup_dir or self.data_dir / "backups"
+
+    @cached_property
+    def resolved_backup_spool_dir(self) -> Path:
+        """Where archives are written and encrypted before they go to their targets."""
+        return self.backup_spool_dir or self.data_dir / "backup-spool"
 
     @cached_property
     def root_secret(self) -> bytes:

@@ -4,7 +4,7 @@ Serve the directory (python -m http.server --directory DIRECTORY) and open the p
 there is no application behind them.
 """
 
-import runpy
+import importlib
 import shutil
 import sys
 from dataclasses import fields
@@ -17,8 +17,8 @@ from app.settings import ROOT
 
 def samples() -> dict[str, tuple[str, Any, dict[str, Any]]]:
     """The sample pages of the tests."""
-    module = runpy.run_path(str(ROOT / "tests" / "templates" / "samples.py"))
-    pages: dict[str, tuple[str, Any, dict[str, Any]]] = module["PAGES"]
+    sys.path.insert(0, str(ROOT / "tests" / "templates"))
+    pages: dict[str, tuple[str, Any, dict[str, Any]]] = importlib.import_module("samples").PAGES
     return pages
 
 

@@ -19,7 +19,7 @@ from starlette.responses import StreamingResponse
 
 from app import __version__
 from app.agent import problems
-from app.agent.auth import BearerGuard
+from app.agent.auth import Guard, TokenHash
 from app.agent.runtime import Runtime
 from app.contracts.devices import (
     AgentStatus,
@@ -46,15 +46,19 @@ Timeout = Annotated[
 ]
 
 
-def create_agent_app(runtime: Runtime, token: str) -> FastAPI:
+def create_agent_app(runtime: Runtime, token: str | TokenHash) -> FastAPI:
     """The app; the runtime is started and stopped by whoever made it.
 
-    Raises `ValueError` without a token.
+    `token` is what callers have to show, or its hash. Raises `ValueError` without one.
     """
-    if not token:
-        raise ValueError("the agent needs a token")
-    app = FastAPI(title="清卡设备代理", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(BearerGuard, token=token)
+    app = FastAPI(
+        title="清卡设备代理",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    app.add_middleware(Guard, token=token if isinstance(token, TokenHash) else TokenHash.of(token))
     problems.install(app)
     app.include_router(_reading_routes(runtime), prefix=PREFIX)
     app.include_router(_operation_routes(runtime), prefix=PREFIX)
@@ -67,14 +71,17 @@ def _reading_routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/status")
     def status() -> AgentStatus:
+        """Version, drivers and uptime of the agent."""
         return runtime.status()
 
     @router.get("/devices")
     def devices() -> list[DeviceSummary]:
+        """Every configured device as far as it is known, without asking it."""
         return runtime.devices()
 
     @router.get("/devices/{number}")
     def device(number: str) -> DeviceReading:
+        """Information and monitors, read from the device now."""
         return runtime.read(number)
 
     @router.get("/devices/{number}/statistics")
@@ -83,12 +90,14 @@ def _reading_routes(runtime: Runtime) -> APIRouter:
         first: Annotated[date, Query(alias="from")],
         last: Annotated[date, Query(alias="to")],
     ) -> list[Statistics]:
+        """统计 of every authorised type, both days included."""
         if last < first:
             raise _invalid("query", "to", "不能早于 from")
         return runtime.statistics(number, first, last)
 
     @router.get("/devices/{number}/invoices")
     def invoices(number: str, period: Period) -> list[DeviceInvoice]:
+        """The device's invoices of a month."""
         return runtime.invoices(number, period)
 
     return router
@@ -99,6 +108,7 @@ def _operation_routes(runtime: Runtime) -> APIRouter:
 
     @router.post("/devices/{number}/operations", status_code=202)
     def submit(number: str, request: OperationRequest, response: Response) -> Operation:
+        """Begin an operation. The same id with the same content gives the operation there is."""
         if request.period is None and request.kind is not OperationKind.SET_CLOCK:
             raise _invalid("body", "period", "抄报和清卡需要属期")
         operation = runtime.submit(number, request)
@@ -117,8 +127,14 @@ def _operation_routes(runtime: Runtime) -> APIRouter:
                 found = await run_in_threadpool(runtime.operation, operation_id)
         return found
 
+    @router.delete("/operations/{operation_id}")
+    def cancel(operation_id: UUID) -> Operation:
+        """Cancel the operation: it fails with agent.cancelled. 409 once it writes to the device."""
+        return runtime.cancel(operation_id)
+
     @router.get("/operations/{operation_id}/events")
     async def operation_events(operation_id: UUID, timeout: Timeout = None) -> StreamingResponse:
+        """The operation after each change, and `end` once it is final."""
         await run_in_threadpool(runtime.operation, operation_id)
         return _stream(_follow_operation(runtime, operation_id), timeout)
 

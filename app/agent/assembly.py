@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from app.agent.api import create_agent_app
+from app.agent.auth import TokenHash
 from app.agent.config import AgentConfig, ConfigError, DeviceConfig, load_config
 from app.agent.drivers.registry import build_driver
 from app.agent.events import EventBuffer
@@ -21,7 +22,7 @@ JOURNAL_NAME = "agent-journal.db"
 
 
 def build_agent(
-    config: Path | AgentConfig, data_dir: Path, token: str, *, clock: Clock = utc_now
+    config: Path | AgentConfig, data_dir: Path, token: str | TokenHash, *, clock: Clock = utc_now
 ) -> tuple[FastAPI, Runtime]:
     """The agent's app and its runtime, not yet started. Raises `ConfigError`."""
     settings = load_config(config) if isinstance(config, Path) else config

@@ -1,29 +1,27 @@
-"""Command line of the device agent: `qingka agent serve`."""
+"""Command line of the device agent: `qingka agent serve`, `qingka agent enroll`."""
 
 import os
-import signal
-import socket
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from app.agent.assembly import build_agent
-from app.agent.config import AgentConfig, ConfigError, load_config
+from app.agent import enrollment
+from app.agent.config import ConfigError
+from app.agent.enrollment import EnrollmentFailed, Server
+from app.agent.serving import ServeOptions
+from app.agent.serving import serve as run
 from app.core import logging
-from app.core.ids import new_token
+from app.core.clock import utc_now
 
 agent = typer.Typer(help="设备代理：税控设备旁的本地服务", no_args_is_help=True)
 
-TOKEN_VARIABLE = "QINGKA_AGENT_TOKEN"  # noqa: S105 - the name of a variable
-TOKEN_FILE = "agent-token"  # noqa: S105 - the name of a file
+DataDir = Annotated[Path, typer.Option(envvar="QINGKA_DATA_DIR", help="操作日志与令牌所在目录")]
 
 
 @agent.callback()
 def main() -> None:
-    """Keeps `serve` a command of its own."""
+    """设备代理：税控设备旁的本地服务。"""
 
 
 @agent.command()
@@ -33,56 +31,52 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(envvar="QINGKA_AGENT_CONFIG", help="设备配置（TOML）")
     ] = None,
-    data_dir: Annotated[
-        Path, typer.Option(envvar="QINGKA_DATA_DIR", help="操作日志与令牌所在目录")
-    ] = Path("data"),
+    data_dir: DataDir = Path("data"),
+    dial: Annotated[
+        bool, typer.Option("--dial", help="由代理主动连接已登记的服务器，不需要开放端口")
+    ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="HTTPS 证书（PEM）")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="HTTPS 私钥（PEM）")] = None,
 ) -> None:
-    """Run the agent until it is interrupted."""
+    """运行设备代理，直到被中断。"""
     logging.configure(os.environ.get("QINGKA_LOG_LEVEL", "INFO"))
     try:
-        settings = load_config(config) if config is not None else AgentConfig()
-        folder = settings.data_dir or data_dir
-        token = agent_token(folder)
-        app, runtime = build_agent(settings, folder, token)
+        run(ServeOptions(host, port, config, data_dir, dial, tls_cert, tls_key))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    listener = _listen(host, port)
-    signal.signal(signal.SIGTERM, _leave)
-    runtime.start()
-    try:
-        typer.echo(f"agent ready on http://{host}:{listener.getsockname()[1]}")
-        options = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
-        uvicorn.Server(options).run(sockets=[listener])
-    finally:
-        runtime.stop()
-        listener.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+@agent.command()
+def enroll(
+    server: Annotated[str, typer.Option(help="服务器地址，例如 https://qingka.example")],
+    code: Annotated[str, typer.Option(help="登记码，15 分钟内有效，只能使用一次")],
+    data_dir: DataDir = Path("data"),
+    listen: Annotated[
+        str, typer.Option(help="服务器访问本代理的 https 地址；缺省由代理主动连接服务器")
+    ] = "",
+    pin: Annotated[str, typer.Option(help="服务器证书的 SHA-256 指纹")] = "",
+    ca: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="签发服务器证书的 CA（PEM）")
+    ] = None,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="允许不加密的服务器地址（仅限可信的专用网络）")
+    ] = False,
+) -> None:
+    """用登记码在服务器上登记这台电脑的设备代理。"""
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        typer.echo(f"无法监听 {host}:{port}：{error}", err=True)
+        made = enrollment.enroll(
+            Server(server, pin, ca, allow_http),
+            code,
+            data_dir=data_dir,
+            listen=listen,
+            clock=utc_now,
+        )
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Uvicorn raises the signal again once it has ended; then the devices are let go in order."""
-    raise SystemExit(0)
-
-
-def agent_token(data_dir: Path) -> str:
-    """The token from the environment, else the one kept in `data_dir`, made and shown once."""
-    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-        return token
-    path = data_dir / TOKEN_FILE
-    if path.exists():
-        return path.read_text(encoding="utf-8").strip()
-    token = new_token()
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token + "\n")
-    typer.echo(f"设备代理令牌（只显示这一次）：{token}")
-    return token
+    except EnrollmentFailed as error:
+        typer.echo(f"登记没有成功：{error}", err=True)
+        raise typer.Exit(1) from error
+    how = "qingka agent serve --dial" if made.mode == "dial" else "qingka agent serve"
+    typer.echo(f"已登记为“{made.name}”。现在运行：{how}")

@@ -41,3 +41,12 @@ class OperationConflict(AgentRefused):
 
     def __init__(self) -> None:
         super().__init__(fault("agent.operation_conflict"))
+
+
+class OperationNotCancellable(AgentRefused):
+    """The operation has ended, or has begun to write to the device."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(fault("agent.not_cancellable"))

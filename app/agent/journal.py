@@ -8,12 +8,14 @@ for this process: two agents on one journal could each execute an operation.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
 from app.agent import journal_rows as rows
+from app.agent.drivers.base import COMMIT_STEP
 from app.agent.journal_rows import Plan, StepRow, Unfinished
 from app.agent.journal_writer import JournalClosed, Writer
 from app.contracts.devices import InvoiceType
@@ -33,6 +35,10 @@ from app.core.clock import Clock, utc_now
 
 class OperationConflict(Exception):
     """The operation id is already that of an operation with another content."""
+
+
+class OperationEnded(Exception):
+    """The operation is in a final state, which is never left: nothing more is recorded or sent."""
 
 
 class Journal:
@@ -129,21 +135,50 @@ class Journal:
     ) -> None:
         """Set the state with its fault, and commit the steps that ended.
 
-        `outcomes` stay as they are when None.
+        `outcomes` stay as they are when None. Raises `OperationEnded`.
         """
         values = [state, fault.model_dump_json() if fault else None, self._now()]
         sets = "state = ?, fault = ?, updated_at = ?"
         if outcomes is not None:
             sets += ", outcomes = ?"
             values.append(rows.OUTCOMES.dump_json(outcomes).decode())
-        sql = f"UPDATE operations SET {sets} WHERE id = ?"
-        self._write(operation_id, sql, [*values, str(operation_id)], ended)
+        sql = f"UPDATE operations SET {sets} WHERE id = ? AND {rows.IS_OPEN}"
+        self._write_open(operation_id, sql, [*values, str(operation_id)], ended)
 
     def save_plan(self, operation_id: UUID, plan: Plan) -> None:
-        """Keep what the operation set out to do, as it begins to run."""
+        """Keep what the operation set out to do, as it begins to run. Raises `OperationEnded`."""
         values = [plan.model_dump_json(), OperationState.RUNNING, self._now(), str(operation_id)]
-        sql = "UPDATE operations SET plan = ?, state = ?, updated_at = ?, fault = NULL WHERE id = ?"
-        self._write(operation_id, sql, values)
+        sql = (
+            "UPDATE operations SET plan = ?, state = ?, updated_at = ?, fault = NULL"
+            f" WHERE id = ? AND {rows.IS_OPEN}"
+        )
+        self._write_open(operation_id, sql, values)
+
+    def cancel(self, operation_id: UUID, why: Fault) -> bool:
+        """Fail the operation with `why` unless it has passed its point of no return.
+
+        That is the first step that writes to the device for good; a clock that is being set cannot be
+        cancelled either. Whether it was cancelled is decided in the transaction that does it.
+        """
+        values = [OperationState.FAILED, why.model_dump_json(), self._now(), str(operation_id)]
+        return bool(self._write(operation_id, rows.CANCEL, [*values, COMMIT_STEP]))
+
+    def prune(self, before: datetime) -> int:
+        """Forget the operations that ended before this time; gives how many."""
+
+        def remove(connection: sqlite3.Connection) -> int:
+            connection.execute(rows.PRUNE_STEPS, (before.isoformat(),))
+            return connection.execute(rows.PRUNE_OPERATIONS, (before.isoformat(),)).rowcount
+
+        return self._writer.write(remove)
+
+    def latest(self, count: int) -> list[Operation]:
+        """The newest operations, newest first."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT * FROM operations ORDER BY rowid DESC LIMIT ?", (count,)
+            ).fetchall()
+        return [self._operation(row) for row in found]
 
     def outcomes(self, operation_id: UUID) -> tuple[TypeOutcome, ...]:
         """What is known so far of what happened to each type."""
@@ -167,15 +202,13 @@ class Journal:
     def add_step(
         self, operation_id: UUID, step: OperationStep, ended: Sequence[StepRow] = ()
     ) -> None:
-        """Commit the intent to send a message, and the steps that ended before it."""
+        """Commit the intent to send a message, and the steps that ended before it.
+
+        Raises `OperationEnded`: then the message must not be sent.
+        """
         started = step.started_at.isoformat()
-        self._write(
-            operation_id,
-            "INSERT INTO steps (operation, seq, name, invoice_type, state, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [str(operation_id), step.seq, step.name, step.invoice_type, step.state, started],
-            ended,
-        )
+        values = [step.seq, step.name, step.invoice_type, step.state, started, str(operation_id)]
+        self._write_open(operation_id, rows.BEGIN_STEP, values, ended)
 
     def end_steps(self, operation_id: UUID, ended: Sequence[StepRow]) -> None:
         """Commit the steps that ended."""
@@ -250,16 +283,26 @@ class Journal:
         steps = tuple(item.step for item in self.steps(UUID(row["id"])))
         return rows.operation(row, steps)
 
-    def _write(
+    def _write_open(
         self, operation_id: UUID, sql: str, values: list[Any], ended: Sequence[StepRow] = ()
     ) -> None:
-        def execute(connection: sqlite3.Connection) -> None:
+        """`_write` of a statement that changes nothing once the operation has ended."""
+        if not self._write(operation_id, sql, values, ended):
+            raise OperationEnded(str(operation_id))
+
+    def _write(
+        self, operation_id: UUID, sql: str, values: list[Any], ended: Sequence[StepRow] = ()
+    ) -> int:
+        """How many rows `sql` changed. A job never raises here: others share its transaction."""
+
+        def execute(connection: sqlite3.Connection) -> int:
             values_of_ended = [rows.end_values(operation_id, row) for row in ended]
             connection.executemany(rows.END_STEP, values_of_ended)
-            connection.execute(sql, values)
+            return connection.execute(sql, values).rowcount
 
-        self._writer.write(execute)
+        changed = self._writer.write(execute)
         self._revisions[operation_id] = self._revisions.get(operation_id, 0) + 1
+        return changed
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -61,6 +61,24 @@ END_STEP = """
 UPDATE steps SET state = ?, finished_at = ?, message = ?, device_code = ?, device_message = ?, payload = ?
 WHERE operation = ? AND seq = ?
 """
+IS_OPEN = "state NOT IN ('succeeded', 'failed')"
+"""Whether an operation may still change."""
+
+BEGIN_STEP = f"""
+INSERT INTO steps (seq, name, invoice_type, state, started_at, operation)
+SELECT ?, ?, ?, ?, ?, id FROM operations WHERE id = ? AND {IS_OPEN}
+"""
+CANCEL = f"""
+UPDATE operations SET state = ?, fault = ?, updated_at = ?
+WHERE id = ? AND {IS_OPEN} AND (kind <> 'set_clock' OR state = 'queued')
+  AND NOT EXISTS (SELECT 1 FROM steps WHERE operation = operations.id AND name = ?)
+"""
+PRUNE_STEPS = f"""
+DELETE FROM steps WHERE operation IN (
+    SELECT id FROM operations WHERE NOT {IS_OPEN} AND updated_at < ?
+)
+"""
+PRUNE_OPERATIONS = f"DELETE FROM operations WHERE NOT {IS_OPEN} AND updated_at < ?"
 EARLIER_STEPS = """
 SELECT steps.state, steps.payload, operations.state AS operation_state FROM steps
 JOIN operations ON operations.id = steps.operation

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TypeVar
 
 from app.agent.config import DeviceConfig
-from app.agent.drivers.base import DeviceRefused, Driver, DriverError
+from app.agent.drivers.base import Capability, DeviceRefused, Driver, DriverError
 from app.agent.ports import Port
 from app.contracts.devices import (
     AgentEvent,
@@ -74,6 +74,7 @@ class ManagedDevice:
             transport=driver.transport,
             state=LinkState.DISCONNECTED,
             simulated=simulated,
+            can_set_clock=Capability.SET_CLOCK in driver.capabilities,
         )
 
     @property
@@ -92,7 +93,7 @@ class ManagedDevice:
         """Notice whether it is there, without its password."""
         try:
             number = self.driver.probe()
-            self._require_number(number)
+            self.require_number(number)
         except DriverError as error:
             self.note_fault(error.fault)
         else:
@@ -103,7 +104,7 @@ class ManagedDevice:
         self._require_password()
         info = self.used(self.driver.read_info)
         self._wrong_passwords, self._tries_left, self._standing = 0, None, None
-        self.used(lambda: self._require_number(info.number))
+        self.used(lambda: self.require_number(info.number))
         return info
 
     def read_monitors(
@@ -131,7 +132,14 @@ class ManagedDevice:
             monitors=monitors,
             read_at=self._clock(),
             sent_at=before + (after - before) / 2,
+            bureau_reachable=self.driver.bureau_reachable(info),
         )
+
+    def query(self, call: Callable[[DeviceInfo], T]) -> T:
+        """What `call` reads from the device, with the same regard for the password as `read`."""
+        self._spare_password()
+        info = self.read_info()
+        return self.used(lambda: call(info))
 
     def used(self, call: Callable[[], T]) -> T:
         """The result of a call to the driver; a failure is noted in the state."""
@@ -189,7 +197,8 @@ class ManagedDevice:
 
     # -- rules -----------------------------------------------------------------------------------
 
-    def _require_number(self, number: str) -> None:
+    def require_number(self, number: str) -> None:
+        """It is the configured device. Raises `DeviceRefused`."""
         if self.config.number and number != self.config.number:
             raise DeviceRefused(
                 fault(

@@ -31,6 +31,7 @@ class AuditAction(StrEnum):
     ENTERPRISE_HANDED_OVER = "enterprise.handed_over"
     OPERATOR_CREATED = "operator.created"
     OPERATOR_CHANGED = "operator.changed"
+    OPERATOR_EXPORTED = "operator.exported"
     DEVICE_REGISTERED = "device.registered"
     DEVICE_CHANGED = "device.changed"
     DEVICE_READ = "device.read"
@@ -72,6 +73,8 @@ class AuditAction(StrEnum):
     BACKUP_RESTORED = "backup.restored"
     BACKUP_DOWNLOADED = "backup.downloaded"
     BACKUP_DELETED = "backup.deleted"
+    BACKUP_DRILLED = "backup.drilled"
+    BACKUP_REENCRYPTED = "backup.reencrypted"
     CALENDAR_OVERRIDDEN = "calendar.overridden"
     CALENDAR_OVERRIDE_REMOVED = "calendar.override_removed"
     INSPECTION_RUN = "inspection.run"
@@ -123,6 +126,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.ENTERPRISE_HANDED_OVER: "移交企业",
     AuditAction.OPERATOR_CREATED: "新建操作员",
     AuditAction.OPERATOR_CHANGED: "修改操作员",
+    AuditAction.OPERATOR_EXPORTED: "导出操作员",
     AuditAction.DEVICE_REGISTERED: "登记设备",
     AuditAction.DEVICE_CHANGED: "修改设备",
     AuditAction.DEVICE_READ: "读取设备",
@@ -164,6 +168,8 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.BACKUP_RESTORED: "恢复备份",
     AuditAction.BACKUP_DOWNLOADED: "下载备份",
     AuditAction.BACKUP_DELETED: "清理备份",
+    AuditAction.BACKUP_DRILLED: "恢复演练",
+    AuditAction.BACKUP_REENCRYPTED: "备份重新加密",
     AuditAction.CALENDAR_OVERRIDDEN: "调整申报期限",
     AuditAction.CALENDAR_OVERRIDE_REMOVED: "取消申报期限调整",
     AuditAction.INSPECTION_RUN: "执行定期检查",
@@ -201,6 +207,8 @@ OBJECT_LABELS: dict[str, str] = {
     "invoice": "发票",
     "operator": "操作员",
     "permission": "权限",
+    "reconciliation": "核对",
+    "reconciliation_difference": "核对差异",
     "session": "会话",
     "setting": "设置",
     "system": "系统",

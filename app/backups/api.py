@@ -1,33 +1,65 @@
 """REST API of backups."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import PurePosixPath
 from uuid import UUID
 
-from fastapi import APIRouter
-from starlette.responses import FileResponse
+from fastapi import APIRouter, Response
+from starlette.responses import StreamingResponse
 
-from app.accounts.deps import BackupRestorer, Reader
+from app.accounts.deps import BackupRestorer, ClearingRequester, Reader
+from app.accounts.principal import Principal
+from app.accounts.service.step_up import verify_step_up
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.backups import queries, service
-from app.backups.schemas import BackupPublic
+from app.backups.models import Backup
+from app.backups.requested import back_up_requested
+from app.backups.schemas import (
+    BackupCreate,
+    BackupPublic,
+    BackupRestore,
+    CopyPublic,
+    DrillPublic,
+    RestorePublic,
+)
+from app.backups.service.reading import GoodCopy
+from app.core.clock import Clock
+from app.core.db import Database, Session
 from app.core.pagination import Page
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 
 router = APIRouter(prefix="/backups", tags=["备份"])
+_CHUNK = 1 << 18
 
 
 @router.get("")
 def list_backups(session: Reading, principal: Reader, page: Paging) -> Page[BackupPublic]:
     """Backups, newest first."""
     rows, cursor = queries.page(session, principal, page)
-    items = [BackupPublic.model_validate(row) for row in rows]
-    return Page(items=items, next_cursor=cursor)
+    return Page(items=_public(session, rows), next_cursor=cursor)
+
+
+@router.post("", status_code=201)
+def create_backup(
+    data: BackupCreate,
+    response: Response,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> BackupPublic:
+    """Back up now: an operator's period, an enterprise, or (admins) the whole system."""
+    backup = back_up_requested(database, settings, data, principal=principal, clock=clock)
+    response.headers["Location"] = f"/api/v1/backups/{backup.id}"
+    return _one(database, backup.id)
 
 
 @router.get("/{backup_id}")
 def get_backup(backup_id: UUID, session: Reading, principal: Reader) -> BackupPublic:
-    """One backup with its manifest."""
-    return BackupPublic.model_validate(queries.visible(session, backup_id, principal))
+    """One backup with its manifest and copies."""
+    return _public(session, [queries.visible(session, backup_id, principal)])[0]
 
 
 @router.post("/{backup_id}/verify")
@@ -38,35 +70,116 @@ def verify_backup(
     settings: SettingsDep,
     clock: ClockDep,
 ) -> BackupPublic:
-    """Read the archive back from its target and compare every part."""
-    with database.reading() as session:
-        queries.visible(session, backup_id, principal)
-    root = settings.resolved_backup_dir
-    checked = service.verify(database, root, backup_id, actor=principal.actor, clock=clock)
-    return BackupPublic.model_validate(checked)
+    """Read every copy back from its target and compare every part."""
+    _see(database, backup_id, principal)
+    storage = service.storage_of(settings)
+    service.verify(database, storage, backup_id, actor=principal.actor, clock=clock)
+    return _one(database, backup_id)
 
 
-@router.get("/{backup_id}/content", response_class=FileResponse)
+@router.post("/{backup_id}/restore")
+def restore_backup(
+    backup_id: UUID,
+    data: BackupRestore,
+    principal: BackupRestorer,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> RestorePublic:
+    """Show what a restore would do, or do it. What a clearing wrote to the device is not undone."""
+    _see(database, backup_id, principal)
+    storage = service.storage_of(settings)
+    if data.preview:
+        plan = service.preview(database, storage, backup_id)
+        return RestorePublic.model_validate(plan)
+    password = data.password.get_secret_value() if data.password else None
+    verify_step_up(database, principal, password, settings=settings, clock=clock)
+    done = service.restore(database, storage, backup_id, actor=principal.actor, clock=clock)
+    return RestorePublic.model_validate(done).model_copy(update={"preview": False})
+
+
+@router.post("/{backup_id}/drill")
+def drill_backup(
+    backup_id: UUID,
+    principal: BackupRestorer,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> DrillPublic:
+    """Restore into a scratch database and compare every row; the product's data is not touched."""
+    _see(database, backup_id, principal)
+    storage = service.storage_of(settings)
+    report = service.drill(database, storage, backup_id, actor=principal.actor, clock=clock)
+    return DrillPublic.model_validate(report)
+
+
+@router.get("/{backup_id}/drills")
+def list_drills(backup_id: UUID, session: Reading, principal: Reader) -> Page[DrillPublic]:
+    """The newest drills of a backup."""
+    queries.visible(session, backup_id, principal)
+    return Page(
+        items=[DrillPublic.model_validate(one) for one in queries.drills(session, backup_id)]
+    )
+
+
+@router.get("/{backup_id}/content", response_class=StreamingResponse)
 def backup_content(
     backup_id: UUID,
     principal: BackupRestorer,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
-) -> FileResponse:
-    """The archive itself; who takes it is audited."""
+) -> StreamingResponse:
+    """The archive itself, decrypted; who takes it is audited."""
+    _see(database, backup_id, principal)
+    storage = service.storage_of(settings)
+    with ExitStack() as stack:
+        good = stack.enter_context(service.any_good_copy(database, storage, backup_id))
+        _note_download(database, good, principal, clock)
+        size = service.plain_size(good.file)
+        held = stack.pop_all()
+    name = f"{PurePosixPath(good.backup.path).name.partition('.zip')[0]}.zip"
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return StreamingResponse(_chunks(good, held), media_type="application/zip", headers=headers)
+
+
+def _see(database: Database, backup_id: UUID, principal: Principal) -> None:
+    with database.reading() as session:
+        queries.visible(session, backup_id, principal)
+
+
+def _one(database: Database, backup_id: UUID) -> BackupPublic:
+    with database.reading() as session:
+        return _public(session, [queries.get(session, backup_id)])[0]
+
+
+def _public(session: Session, rows: list[Backup]) -> list[BackupPublic]:
+    copies = queries.copies(session, [row.id for row in rows])
+    return [
+        BackupPublic.model_validate(row).model_copy(
+            update={"copies": [CopyPublic.model_validate(one) for one in copies[row.id]]}
+        )
+        for row in rows
+    ]
+
+
+def _note_download(database: Database, good: GoodCopy, principal: Principal, clock: Clock) -> None:
     with database.transaction() as session:
-        backup = queries.visible(session, backup_id, principal)
-        path = settings.resolved_backup_dir / backup.path
-        if not path.is_file():
-            raise service.BackupMissing
         audit.record(
             session,
             actor=principal.actor,
             action=AuditAction.BACKUP_DOWNLOADED,
             object_type="backup",
-            object_id=str(backup.id),
+            object_id=str(good.backup.id),
             at=clock(),
-            details={"path": backup.path},
+            details={"path": good.backup.path},
         )
-        return FileResponse(path, media_type="application/zip", filename=path.name)
+
+
+def _chunks(good: GoodCopy, held: ExitStack) -> Iterator[bytes]:
+    with held:
+        while chunk := good.file.read(_CHUNK):
+            yield chunk

@@ -7,7 +7,10 @@ when it is complete and on disk; whoever finds the name finds a whole archive.
 import hashlib
 import json
 import os
+import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,23 @@ from typing import IO, Any
 FORMAT = "qingka-backup/1"
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
+
+Source = Path | IO[bytes]
+"""An archive: a file's path, or an open file that can be read anywhere."""
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+)
+"""What reading an altered archive may raise: headers that say nonsense reach far into zipfile."""
 
 
 class ArchiveDamaged(Exception):
@@ -104,9 +124,12 @@ class ArchiveWriter:
 
 @contextmanager
 def writing(
-    path: Path, about: Mapping[str, Any]
+    path: Path, about: Mapping[str, Any], *, durable: bool = True
 ) -> Iterator[tuple[ArchiveWriter, list[WrittenArchive]]]:
-    """Write an archive to `path`. When the block ends well the list holds the finished archive."""
+    """Write an archive to `path`. When the block ends well the list holds the finished archive.
+
+    Without `durable` it need not survive a loss of power: it is copied on before it counts.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     finished: list[WrittenArchive] = []
@@ -118,9 +141,11 @@ def writing(
                 manifest = _manifest(about, writer.parts)
                 archive.writestr(MANIFEST, _json_line(manifest))
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(partial, path)
-        _sync_directory(path.parent)
+        if durable:
+            sync_directory(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -128,17 +153,20 @@ def writing(
     finished.append(WrittenArchive(path, size, sha256, manifest))
 
 
-def verify(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
+def verify(source: Source, *, sha256: str | None = None) -> dict[str, Any]:
     """Read the whole archive back and compare it with its manifest; gives the manifest.
 
     Raises ArchiveDamaged when a byte, a part or the whole differs, FileNotFoundError when it is gone.
     """
-    if sha256 is not None and file_digest(path)[1] != sha256:
-        raise ArchiveDamaged("备份文件的 SHA-256 与登记的不一致")
+    if isinstance(source, Path):
+        if sha256 is not None and file_digest(source)[1] != sha256:
+            raise ArchiveDamaged("备份文件的 SHA-256 与登记的不一致")
+        with source.open("rb") as file:
+            return verify(file)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             return _verify_parts(archive)
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise ArchiveDamaged(f"备份文件损坏：{error}") from error
 
 
@@ -147,7 +175,10 @@ def _verify_parts(archive: zipfile.ZipFile) -> dict[str, Any]:
     if manifest.get("format") != FORMAT:
         raise ArchiveDamaged("备份格式无法识别")
     listed = {part["name"]: part for part in manifest["parts"]}
-    present = set(archive.namelist()) - {MANIFEST}
+    names = archive.namelist()
+    present = set(names) - {MANIFEST}
+    if len(names) != len(set(names)):
+        raise ArchiveDamaged("备份内容有重名")
     if present != set(listed):
         raise ArchiveDamaged(f"备份内容缺失或多余：{'、'.join(sorted(present ^ set(listed)))}")
     for name, part in listed.items():
@@ -168,11 +199,40 @@ def _verify_part(archive: zipfile.ZipFile, name: str, part: Mapping[str, Any]) -
         raise ArchiveDamaged(f"备份行数与清单不一致：{name}")
 
 
-def read_lines(path: Path, name: str) -> Iterator[dict[str, Any]]:
+def read_manifest(source: Source) -> dict[str, Any]:
+    """The manifest, unchecked."""
+    with zipfile.ZipFile(source) as archive:
+        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+        return manifest
+
+
+def read_json(source: Source, name: str) -> dict[str, Any]:
+    """A part with one JSON object."""
+    with zipfile.ZipFile(source) as archive:
+        value: dict[str, Any] = json.loads(archive.read(name))
+        return value
+
+
+def read_lines(source: Source, name: str) -> Iterator[dict[str, Any]]:
     """The rows of a JSON Lines part."""
-    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+    with zipfile.ZipFile(source) as archive, archive.open(name) as file:
         for line in file:
             yield json.loads(line)
+
+
+def extract(source: Source, name: str, destination: Path) -> None:
+    """Copy a part to a file."""
+    with (
+        zipfile.ZipFile(source) as archive,
+        archive.open(name) as part,
+        destination.open("wb") as file,
+    ):
+        shutil.copyfileobj(part, file, _CHUNK)
+
+
+def line(row: Mapping[str, Any]) -> bytes:
+    """The bytes of a row in a JSON Lines part."""
+    return _json_line(row)
 
 
 def digest_lines(rows: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
@@ -204,7 +264,7 @@ def _json_line(value: Mapping[str, Any]) -> bytes:
     return text.encode() + b"\n"
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make the new name durable, where directories can be synced (not on Windows)."""
     if os.name == "nt":
         return

@@ -13,7 +13,7 @@ from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingRevie
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import facts, live, prechecks, queries
-from app.clearing.deps import DueRequest, VisibleRequest
+from app.clearing.deps import VisibleRequest
 from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.queries import RecordFilter
 from app.clearing.schemas import (
@@ -129,12 +129,13 @@ def _reviewing(
 def approve_request(
     principal: Annotated[Principal, Depends(_reviewing)],
     session: Writing,
-    request: DueRequest,
+    request_id: UUID,
     settings: SettingsDep,
     clock: ClockDep,
     body: ReviewBody | None = None,
 ) -> RequestPublic:
     """Approve; it then runs by itself. 403 `review.own_request` for one's own."""
+    request = queries.request_for_change(session, request_id, principal)
     review.approve(
         session,
         request,
@@ -150,11 +151,12 @@ def approve_request(
 def reject_request(
     principal: ClearingReviewer,
     session: Writing,
-    request: DueRequest,
+    request_id: UUID,
     clock: ClockDep,
     body: RejectBody,
 ) -> RequestPublic:
     """Reject with a reason."""
+    request = queries.request_for_change(session, request_id, principal)
     review.reject(session, request, principal=principal, comment=body.comment, clock=clock)
     return request_public(session, request)
 
@@ -180,12 +182,13 @@ SteppedUp = Annotated[Principal, Depends(_stepped_up)]
 def execute_request(
     principal: SteppedUp,
     session: Writing,
-    request: DueRequest,
+    request_id: UUID,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> RequestPublic:
     """Start now; follow it at `Location`."""
+    request = queries.request_for_change(session, request_id, principal)
     control.execute(session, request, principal=principal, settings=settings, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
@@ -195,11 +198,12 @@ def execute_request(
 def retry_request(
     principal: SteppedUp,
     session: Writing,
-    request: DueRequest,
+    request_id: UUID,
     clock: ClockDep,
     response: Response,
 ) -> RequestPublic:
     """Run a failed request again. Always safe: nothing that was done is done twice."""
+    request = queries.request_for_change(session, request_id, principal)
     control.retry(session, request, principal=principal, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
@@ -209,11 +213,12 @@ def retry_request(
 def add_attachment(
     principal: ClearingRequester,
     session: Writing,
-    request: DueRequest,
+    request_id: UUID,
     clock: ClockDep,
     file: UploadFile,
 ) -> AttachmentPublic:
     """Attach a document to an exceptional request that waits for its review."""
+    request = queries.request_for_change(session, request_id, principal)
     upload = attachments.Upload(file.filename or "", file.file.read(attachments.MAX_BYTES + 1))
     kept = attachments.attach(session, request, upload, principal=principal, clock=clock)
     return AttachmentPublic.model_validate(kept)
@@ -229,25 +234,31 @@ def get_attachment(session: Reading, request: VisibleRequest, attachment_id: UUI
 
 @router.post("/clearing-requests/{request_id}/cancel")
 def cancel_request(
-    principal: ClearingRequester, session: Writing, request: DueRequest, clock: ClockDep
+    principal: ClearingRequester, session: Writing, request_id: UUID, clock: ClockDep
 ) -> RequestPublic:
     """Give a request up before it runs."""
+    request = queries.request_for_change(session, request_id, principal)
     control.cancel(session, request, principal=principal, clock=clock)
     return request_public(session, request)
 
 
 @router.post("/clearing-requests/{request_id}/confirm")
 def confirm_request(
-    principal: ClearingRequester, session: Writing, request: DueRequest, clock: ClockDep
+    principal: ClearingRequester, session: Writing, request_id: UUID, clock: ClockDep
 ) -> RequestPublic:
     """确认清卡成功."""
+    request = queries.request_for_change(session, request_id, principal)
     control.confirm(session, request, principal=principal, clock=clock)
     return request_public(session, request)
 
 
 @router.get("/clearing-requests/{request_id}/events", response_class=StreamingResponse)
 async def request_events(
-    request_id: UUID, principal: Reader, database: DatabaseDep, clock: ClockDep
+    request_id: UUID,
+    principal: Reader,
+    database: DatabaseDep,
+    clock: ClockDep,
+    after: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
 ) -> StreamingResponse:
     """Server-sent events `stage`, `progress`, `end` until the request ends."""
 
@@ -256,7 +267,7 @@ async def request_events(
             queries.visible_request(session, request_id, principal)
 
     await run_in_threadpool(check)
-    return sse.stream(live.follow(database, request_id, clock))
+    return sse.stream(live.follow(database, request_id, clock, after=after))
 
 
 @router.get("/clearing-records")

@@ -5,23 +5,16 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from app.accounts.deps import CurrentPrincipal, Reader
+from app.accounts.deps import Reader
 from app.clearing import queries
 from app.clearing.models import ClearingRequest
-from app.core.web import Reading, Writing
+from app.core.web import Reading
 
 
 def _visible(session: Reading, request_id: UUID, principal: Reader) -> ClearingRequest:
     return queries.visible_request(session, request_id, principal)
 
 
-def _due(session: Writing, request_id: UUID, principal: CurrentPrincipal) -> ClearingRequest:
-    queries.visible_request(session, request_id, principal)
-    return queries.locked_request(session, request_id)
-
-
 VisibleRequest = Annotated[ClearingRequest, Depends(_visible)]
-"""The request of the path, to be shown."""
-
-DueRequest = Annotated[ClearingRequest, Depends(_due)]
-"""The request of the path, locked to be changed."""
+"""The request of the path, to be shown. One to be changed is locked by the route itself, in one go with
+the change: between a dependency and its route a thread has to be had, while others wait for the lock."""

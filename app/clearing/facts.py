@@ -201,6 +201,6 @@ def _fault(error: QingkaError) -> DeviceFault:
 
 def _free_space(settings: Settings) -> tuple[int | None, str]:
     try:
-        return backups_service.free_space(settings.resolved_backup_dir), ""
+        return backups_service.free_space(backups_service.storage_of(settings)), ""
     except backups_service.BackupFailed as error:
         return None, error.detail

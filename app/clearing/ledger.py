@@ -7,12 +7,12 @@ from uuid import UUID
 from app.accounts.principal import SYSTEM
 from app.backups import archive
 from app.backups.models import Backup
+from app.backups.rows import row_of
 from app.clearing.states import Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.invoices import queries as invoices_queries
-from app.invoices.models import Invoice
 from app.invoices.queries import InvoiceFilter
 
 
@@ -56,18 +56,6 @@ def is_backed_up(
     return found == (part["lines"], part["sha256"])
 
 
-def invoice_row(invoice: Invoice) -> dict[str, Any]:
-    """Every column of an invoice as JSON: what a restore needs to bring it back exactly."""
-    return {name: _plain(getattr(invoice, name)) for name in sorted(type(invoice).model_fields)}
-
-
 def _rows(session: Session, wanted: InvoiceFilter) -> Iterator[Mapping[str, Any]]:
     for invoice in invoices_queries.iterate(session, principal=SYSTEM, wanted=wanted):
-        yield invoice_row(invoice)
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value
-    isoformat = getattr(value, "isoformat", None)
-    return isoformat() if isoformat else str(value)
+        yield row_of(invoice)

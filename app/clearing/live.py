@@ -28,14 +28,22 @@ class _Look:
     started_at: datetime | None
     finished_at: datetime | None
     stages: tuple[tuple[str, str, str], ...]
+    last_event: int
+    lines: tuple[tuple[str, str, str], ...]
 
 
-async def follow(database: Database, request_id: UUID, clock: Clock) -> AsyncIterator[str]:
-    """Events `stage`, `progress` and `end`, beginning with how things stand."""
+async def follow(
+    database: Database, request_id: UUID, clock: Clock, *, after: int | None = None
+) -> AsyncIterator[str]:
+    """Events `stage`, `progress` and `end`, beginning with how things stand.
+
+    `after` is the last line of the process log the asker has; without it only new ones are sent.
+    """
     before: _Look | None = None
     looks = int(MAX_SECONDS / LOOK_SECONDS)
     for index in range(looks):
-        now = await asyncio.to_thread(_look, database, request_id)
+        seen = before.last_event if before else after
+        now = await asyncio.to_thread(_look, database, request_id, seen)
         for line in _changes(before, now, clock):
             yield line
         if now.state in ENDED_STATES:
@@ -47,10 +55,13 @@ async def follow(database: Database, request_id: UUID, clock: Clock) -> AsyncIte
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _look(database: Database, request_id: UUID) -> _Look:
+def _look(database: Database, request_id: UUID, seen: int | None) -> _Look:
+    """How things stand; the lines are those of the process log after the one seen last."""
     with database.reading() as session:
         request = queries.request(session, request_id)
         stages = queries.stages(session, request_id)
+        newest = queries.last_event_id(session, request_id)
+        lines = queries.events_after(session, request_id, newest if seen is None else seen)
         return _Look(
             request.state,
             request.progress,
@@ -58,6 +69,8 @@ def _look(database: Database, request_id: UUID) -> _Look:
             request.started_at,
             request.finished_at,
             tuple((stage.name.value, stage.state.value, stage.message) for stage in stages),
+            max([newest, *(line.id or 0 for line in lines)]),
+            tuple((line.at.isoformat(), line.level, line.text) for line in lines),
         )
 
 
@@ -67,7 +80,11 @@ def _changes(before: _Look | None, now: _Look, clock: Clock) -> list[str]:
         for index, (name, state, message) in enumerate(now.stages)
         if before is None or before.stages[index] != (name, state, message)
     ]
-    if before is None or (before.progress, before.message) != (now.progress, now.message):
+    if (
+        before is None
+        or now.lines
+        or (before.progress, before.message) != (now.progress, now.message)
+    ):
         lines.append(sse.event("progress", _progress(now, clock)))
     return lines
 
@@ -75,4 +92,10 @@ def _changes(before: _Look | None, now: _Look, clock: Clock) -> list[str]:
 def _progress(now: _Look, clock: Clock) -> dict[str, Any]:
     end = now.finished_at or clock()
     elapsed = 0 if now.started_at is None else max(0, int((end - now.started_at).total_seconds()))
-    return {"progress": now.progress, "message": now.message, "elapsed_seconds": elapsed}
+    lines = [{"at": at, "level": level, "text": text} for at, level, text in now.lines]
+    return {
+        "progress": now.progress,
+        "message": now.message,
+        "elapsed_seconds": elapsed,
+        "lines": lines,
+    }

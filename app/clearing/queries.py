@@ -1,7 +1,7 @@
 """Every select over clearing requests and records."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -28,7 +28,7 @@ from app.clearing.models import (
     ClearingStage,
     ClearingTarget,
 )
-from app.clearing.states import OPEN_STATES, STAGES, BatchState, RequestState, Result
+from app.clearing.states import OPEN_STATES, STAGES, BatchState, RequestState, Result, TargetState
 from app.core.db import Session
 from app.core.pagination import PageRequest, newest_first
 from app.devices.models import Device
@@ -47,9 +47,23 @@ def request(session: Session, request_id: UUID) -> ClearingRequest:
 
 def locked_request(session: Session, request_id: UUID) -> ClearingRequest:
     """The request, with its row locked until the transaction ends (PostgreSQL; SQLite has one writer)."""
-    statement = select(ClearingRequest).where(ClearingRequest.id == request_id).with_for_update()
+    statement = (
+        select(ClearingRequest)
+        .where(ClearingRequest.id == request_id)
+        .with_for_update()
+        # What was loaded before the lock was had may be out of date by now.
+        .execution_options(populate_existing=True)
+    )
     found = session.exec(statement).first()
     if found is None:
+        raise RequestNotFound
+    return found
+
+
+def request_for_change(session: Session, request_id: UUID, principal: Principal) -> ClearingRequest:
+    """The same if this person may see it."""
+    found = locked_request(session, request_id)
+    if not principal.sees(found.enterprise_id):
         raise RequestNotFound
     return found
 
@@ -70,6 +84,26 @@ def targets(session: Session, request_id: UUID) -> list[ClearingTarget]:
         .order_by(col(ClearingTarget.position))
     )
     return list(session.exec(statement))
+
+
+def unreviewed(session: Session, *, before: datetime) -> list[ClearingRequest]:
+    """Requests that were submitted before then and nobody has reviewed, the oldest first."""
+    statement = (
+        select(ClearingRequest)
+        .where(
+            ClearingRequest.state == RequestState.SUBMITTED, ClearingRequest.created_at < before
+        )
+        .order_by(col(ClearingRequest.id))
+    )
+    return list(session.exec(statement))
+
+
+def has_unknown_outcome(session: Session, request_id: UUID) -> bool:
+    """Whether an earlier attempt sent a device its clearing and never learned what came of it."""
+    return any(
+        target.state is TargetState.RUNNING and target.clear_operation_id is not None
+        for target in targets(session, request_id)
+    )
 
 
 def targets_of(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, list[ClearingTarget]]:
@@ -107,6 +141,23 @@ def events(session: Session, request_id: UUID, *, newest: int = 200) -> list[Cle
         .where(ClearingEvent.request_id == request_id)
         .order_by(col(ClearingEvent.id).desc())
         .limit(newest)
+    )
+    return list(session.exec(statement))
+
+
+def last_event_id(session: Session, request_id: UUID) -> int:
+    """The number of the newest line of the process log; 0 for none."""
+    statement = select(sa.func.max(ClearingEvent.id)).where(ClearingEvent.request_id == request_id)
+    return session.exec(statement).one() or 0
+
+
+def events_after(session: Session, request_id: UUID, seen: int) -> list[ClearingEvent]:
+    """The lines after the one seen, oldest first."""
+    statement = (
+        select(ClearingEvent)
+        .where(ClearingEvent.request_id == request_id, col(ClearingEvent.id) > seen)
+        .order_by(col(ClearingEvent.id))
+        .limit(200)
     )
     return list(session.exec(statement))
 
@@ -433,6 +484,21 @@ def page_of_records(
     """Newest first."""
     statement = select(ClearingRecord).where(*_record_conditions(principal, wanted))
     return newest_first(session, statement, ClearingRecord.id, page)
+
+
+def iterate_records(
+    session: Session, principal: Principal, wanted: RecordFilter
+) -> Iterator[ClearingRecord]:
+    """All records of the filter, newest first, with constant memory, for an export."""
+    statement = (
+        select(ClearingRecord)
+        .where(*_record_conditions(principal, wanted))
+        .order_by(col(ClearingRecord.id).desc())
+        .execution_options(yield_per=500)
+    )
+    for part in session.exec(statement).partitions():
+        yield from part
+        session.expunge_all()
 
 
 def _record_conditions(principal: Principal, wanted: RecordFilter) -> list[sa.ColumnElement[bool]]:

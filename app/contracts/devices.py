@@ -65,6 +65,7 @@ class DeviceSummary(Message):
     checked_at: datetime | None = Field(default=None, description="UTC")
     error_code: str | None = None
     error_message: str | None = None
+    can_set_clock: bool = Field(default=False, description="whether its clock can be set from here")
 
 
 class DeviceInfo(Message):

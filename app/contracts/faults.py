@@ -48,6 +48,13 @@ FAULTS: dict[str, FaultKind] = _kinds(
         False,
     ),
     ("agent.operation_not_found", "设备代理没有这个操作", "重试；仍失败时收集诊断信息。", True),
+    ("agent.cancelled", "操作已取消", "设备上没有清卡；需要时重新提交。", False),
+    (
+        "agent.not_cancellable",
+        "操作已不能取消",
+        "清卡已经开始写入设备，或操作已经结束：请等待并查看结果。",
+        False,
+    ),
     (
         "device.not_found",
         "设备代理上没有这台设备",

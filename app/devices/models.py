@@ -19,6 +19,9 @@ from app.core.ids import new_id
 MOUNTED = "mounted:"
 """base_url of the agent that runs inside the server."""
 
+DIAL = "dial:"
+"""How the base_url of an agent that dials out begins; its id follows."""
+
 
 class DeviceState(StrEnum):
     """How the device was seen last; `retired` (注销) is for good."""
@@ -41,7 +44,11 @@ class AgentState(StrEnum):
 
 
 class Agent(SQLModel, table=True):
-    """A device agent. `sealed_token` is encrypted (core.crypto); it is never shown again."""
+    """A device agent.
+
+    `sealed_token` is what the server shows an agent it calls: encrypted (core.crypto), never shown
+    again. `token_hash` is all that is kept of the token of an agent that dials out.
+    """
 
     __tablename__ = "agents"
     __table_args__ = (
@@ -50,12 +57,21 @@ class Agent(SQLModel, table=True):
         sa.CheckConstraint("base_url <> ''", name="base_url"),
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("base_url"),
+        sa.UniqueConstraint("token_hash"),
     )
 
     id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
     name: str = Field(sa_column=sa.Column(sa.String(100), nullable=False))
     base_url: str = Field(sa_column=sa.Column(sa.String(300), nullable=False))
     sealed_token: str = Field(sa_column=sa.Column(sa.String(1000), nullable=False))
+    token_hash: str | None = Field(
+        default=None, sa_column=sa.Column(sa.String(64), nullable=True), description="SHA-256"
+    )
+    pin: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(64), nullable=False, server_default=""),
+        description="SHA-256 of the only certificate it may show; empty: an authority vouches",
+    )
     version: str = Field(
         default="", sa_column=sa.Column(sa.String(40), nullable=False, server_default="")
     )
@@ -71,6 +87,52 @@ class Agent(SQLModel, table=True):
     revision: int = Field(default=1, sa_column=sa.Column(sa.Integer, nullable=False))
     created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     updated_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+
+
+class AgentEnrollment(SQLModel, table=True):
+    """A one-time code with which an agent registers itself; only its hash is kept."""
+
+    __tablename__ = "agent_enrollments"
+    __table_args__ = (
+        sa.CheckConstraint("name <> ''", name="name"),
+        sa.UniqueConstraint("code_hash"),
+        sa.Index(None, "expires_at"),
+    )
+
+    id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
+    name: str = Field(
+        sa_column=sa.Column(sa.String(100), nullable=False), description="what the agent is called"
+    )
+    code_hash: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
+    created_by: str = Field(sa_column=sa.Column(sa.String(120), nullable=False))
+    created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    expires_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    used_at: datetime | None = Field(default=None, sa_column=sa.Column(UtcDateTime, nullable=True))
+    used_token_hash: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(64), nullable=False, server_default=""),
+        description="of the token it was used with: the same agent may ask again for its answer",
+    )
+    agent_id: UUID | None = Field(
+        default=None,
+        sa_column=sa.Column(
+            sa.Uuid, sa.ForeignKey("agents.id", ondelete="CASCADE"), nullable=True
+        ),
+    )
+
+
+class AgentLease(SQLModel, table=True):
+    """Which server process follows an agent's events, until when; with one process there are none."""
+
+    __tablename__ = "agent_leases"
+
+    agent_id: UUID = Field(
+        sa_column=sa.Column(
+            sa.Uuid, sa.ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True
+        )
+    )
+    owner: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
+    until: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
 
 
 _IN_USE = sa.text("state <> 'retired'")
@@ -106,6 +168,7 @@ class Device(SQLModel, table=True):
         sa.Index(None, "enterprise_id", "number", "id"),
         sa.Index(None, "agent_id"),
         sa.Index(None, "lock_date"),
+        sa.Index(None, "updated_at"),
     )
 
     id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
@@ -134,6 +197,11 @@ class Device(SQLModel, table=True):
     )
     simulated: bool = Field(
         default=False, sa_column=sa.Column(sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    can_set_clock: bool = Field(
+        default=False,
+        sa_column=sa.Column(sa.Boolean, nullable=False, server_default=sa.false()),
+        description="whether its agent can set its clock",
     )
     tax_no: str = Field(
         default="",

@@ -1,1 +1,1 @@
-"""定期检查: the scheduled check."""
+"""定期检查: the monthly, quarterly and on-demand look at everything, with a report."""

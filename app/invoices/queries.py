@@ -2,46 +2,30 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.principal import Principal
 from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
-from app.core.clock import SHANGHAI
 from app.core.db import Session
 from app.core.money import ZERO
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 from app.devices.models import Device
 from app.enterprises.queries import within
 from app.errors import NotFound
+from app.invoices.filters import InvoiceFilter, conditions_of
 from app.invoices.models import ClearingStatus, Invoice
+
+__all__ = ["BATCH", "InvoiceFilter", "TypeTotals"]
 
 BATCH = 1000
 """Rows fetched at a time when all of them are gone through."""
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceFilter:
-    """What a list is narrowed to; None narrows nothing. `q` is the beginning of a number, or a buyer."""
-
-    q: str | None = None
-    device_id: UUID | None = None
-    operator_id: UUID | None = None
-    period: Period | None = None
-    invoice_type: InvoiceType | None = None
-    status: InvoiceStatus | None = None
-    clearing_status: ClearingStatus | None = None
-    uploaded: bool | None = None
-    draft: bool | None = None
-    record_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +55,7 @@ def list_invoices(
     """Invoices, the newest first."""
     query = (
         select(Invoice)
-        .where(*_conditions(principal, wanted), *_earlier(page))
+        .where(*conditions_of(principal, wanted), *_earlier(page))
         .order_by(col(Invoice.issued_at).desc(), col(Invoice.id).desc())
         .limit(page.limit + 1)
     )
@@ -88,7 +72,7 @@ def iterate(
     """Every invoice of the filter, the oldest first, with constant memory, for export and backup."""
     query = (
         select(Invoice)
-        .where(*_conditions(principal, wanted))
+        .where(*conditions_of(principal, wanted))
         .order_by(col(Invoice.issued_at), col(Invoice.id))
     )
     yield from _streamed(session, query, batch)
@@ -240,52 +224,6 @@ def _streamed(
             session.expunge(invoice)
 
 
-def _conditions(principal: Principal, wanted: InvoiceFilter) -> list[sa.ColumnElement[bool]]:
-    equal: list[tuple[Mapped[Any], object]] = [
-        (col(Invoice.device_id), wanted.device_id),
-        (col(Invoice.operator_id), wanted.operator_id),
-        (col(Invoice.period), wanted.period),
-        (col(Invoice.invoice_type), wanted.invoice_type),
-        (col(Invoice.status), wanted.status),
-        (col(Invoice.clearing_status), wanted.clearing_status),
-        (col(Invoice.uploaded), wanted.uploaded),
-        (col(Invoice.draft), wanted.draft),
-        (col(Invoice.cleared_by_record_id), wanted.record_id),
-    ]
-    conditions = [column == value for column, value in equal if value is not None]
-    conditions += [_has_word(word) for word in (wanted.q or "").replace("\x00", " ").split()]
-    if wanted.period is not None:
-        conditions += _month(wanted.period)
-    if principal.enterprise_ids is not None:
-        seen = sa.select(col(Device.id)).where(within(principal, col(Device.enterprise_id)))
-        conditions.append(col(Invoice.device_id).in_(seen))
-    return conditions
-
-
-def _month(period: Period) -> list[sa.ColumnElement[bool]]:
-    """The same month by time of issue, so that an index sorted by it begins at the right place."""
-    first, after = period.first_day, period.plus(1).first_day
-    return [
-        col(Invoice.issued_at) >= datetime(first.year, first.month, 1, tzinfo=SHANGHAI),
-        col(Invoice.issued_at) < datetime(after.year, after.month, 1, tzinfo=SHANGHAI),
-    ]
-
-
-def _has_word(word: str) -> sa.ColumnElement[bool]:
-    if word.isascii() and word.isdigit():
-        return _begins_with(word)
-    return col(Invoice.buyer_name).icontains(word, autoescape=True)
-
-
-def _begins_with(digits: str) -> sa.ColumnElement[bool]:
-    """A range over the index of numbers; 9999 has nothing after it among digits but longer ones."""
-    after = str(int(digits) + 1).zfill(len(digits))
-    condition = col(Invoice.number) >= digits
-    if len(after) > len(digits):
-        return condition
-    return sa.and_(condition, col(Invoice.number) < after)
-
-
 def _earlier(page: PageRequest) -> list[sa.ColumnElement[bool]]:
     after = page.key(str, str)
     if after is None:
@@ -293,10 +231,11 @@ def _earlier(page: PageRequest) -> list[sa.ColumnElement[bool]]:
     try:
         moment = datetime.fromisoformat(after[0])
         last = UUID(after[1])
-    except (TypeError, ValueError, AttributeError) as error:
+        if moment.tzinfo is None:
+            raise InvalidCursor
+        moment = moment.astimezone(UTC)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidCursor from error
-    if moment.tzinfo is None:
-        raise InvalidCursor
     key = sa.tuple_(col(Invoice.issued_at), col(Invoice.id))
     issued_at = sa.literal(moment, Invoice.__table__.c.issued_at.type)  # type: ignore[attr-defined]
     return [key < sa.tuple_(issued_at, sa.literal(last, sa.Uuid))]

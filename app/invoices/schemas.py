@@ -1,6 +1,6 @@
 """What the API takes and gives for invoices."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
@@ -34,6 +34,13 @@ Amount = Annotated[
 ]
 
 
+IssuedAt = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 2, tzinfo=UTC), lt=datetime(2099, 12, 31, tzinfo=UTC)),
+]
+"""开票时间, with a time zone; years a period can have."""
+
+
 class InvoiceCreate(Input):
     """An invoice to add to the ledger. Its operator is the device's, its period the month of issue."""
 
@@ -41,7 +48,7 @@ class InvoiceCreate(Input):
     invoice_type: InvoiceType
     code: InvoiceCode = ""
     number: InvoiceNumber = ""
-    issued_at: AwareDatetime
+    issued_at: IssuedAt
     amount: Amount = ZERO
     tax: Amount = ZERO
     status: InvoiceStatus = InvoiceStatus.NORMAL

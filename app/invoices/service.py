@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -71,7 +71,8 @@ def create_invoice(
     """Add an invoice to the ledger. Raises Invalid for an unknown device, InvoiceExists."""
     device = _device(session, data.device_id, principal)
     invoice = Invoice(
-        **data.model_dump(),
+        **data.model_dump(exclude={"issued_at"}),
+        issued_at=data.issued_at.astimezone(UTC),
         operator_id=device.operator_id,
         period=Period.of(local_date(data.issued_at)),
         created_at=at,

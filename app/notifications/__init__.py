@@ -1,1 +1,1 @@
-"""Notifications to people and other systems."""
+"""Tells people and other systems what happened: an outbox, an inbox per account, e-mail, robots, webhooks."""

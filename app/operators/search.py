@@ -117,9 +117,10 @@ def _pinyin_terms(word: str) -> Iterator[str]:
             yield from _spelling([*syllables, *plain[len(surname) :]])
 
 
-def _readings(character: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def _readings(character: str) -> tuple[str, ...]:
     found = pinyin(character, style=Style.NORMAL, heteronym=True)
-    return found[0][:_MAX_READINGS] if found else []
+    return tuple(found[0][:_MAX_READINGS]) if found else ()
 
 
 def _spellings(syllables: list[str]) -> Iterator[str]:

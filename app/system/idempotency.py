@@ -14,7 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clock import Clock
+from app.core.crypto import seal, unseal
 from app.core.db import Database
+from app.core.security import derive_key
 from app.errors import Conflict, Invalid, QingkaError
 from app.system.models import IdempotencyKey
 
@@ -59,10 +61,14 @@ class Idempotency:
 
     METHOD: ClassVar[str] = "POST"
 
-    def __init__(self, app: ASGIApp, *, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, database: Database, clock: Clock, root_secret: bytes
+    ) -> None:
         self.app = app
         self.database = database
         self.clock = clock
+        # An answer may show a new key or password once; at rest nobody reads it.
+        self._key = derive_key(root_secret, "idempotency")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._concerns(scope):
@@ -114,7 +120,7 @@ class Idempotency:
                 )
                 row = session.get(IdempotencyKey, (claim.owner, claim.key), with_for_update=True)
                 if row is not None:
-                    return _existing(row, claim, now)
+                    return self._existing(row, claim, now)
                 session.add(
                     IdempotencyKey(
                         owner=claim.owner,
@@ -125,6 +131,21 @@ class Idempotency:
                 )
         except IntegrityError:
             return KeyInProgress()
+        return None
+
+    def _existing(
+        self, row: IdempotencyKey, claim: _Claim, now: datetime
+    ) -> Response | QingkaError | None:
+        if row.fingerprint != claim.fingerprint:
+            return KeyMismatch()
+        if row.status is not None:
+            body = unseal(self._key, row.body, context=_place(claim)).encode("latin-1")
+            response = Response(body, row.status, {"Idempotent-Replay": "true"})
+            response.headers.update(dict(json.loads(row.headers)))
+            return response
+        if now - row.started_at < LEASE:
+            return KeyInProgress()
+        row.started_at = now
         return None
 
     def _finish(self, claim: _Claim, messages: list[Message]) -> None:
@@ -143,7 +164,8 @@ class Idempotency:
             if row is not None:
                 row.status = status
                 row.headers = json.dumps(headers)
-                row.body = b"".join(message.get("body", b"") for message in messages[1:])
+                body = b"".join(message.get("body", b"") for message in messages[1:])
+                row.body = seal(self._key, body.decode("latin-1"), context=_place(claim))
                 session.add(row)
 
     def _forget(self, claim: _Claim) -> None:
@@ -153,17 +175,9 @@ class Idempotency:
                 session.delete(row)
 
 
-def _existing(row: IdempotencyKey, claim: _Claim, now: datetime) -> Response | QingkaError | None:
-    if row.fingerprint != claim.fingerprint:
-        return KeyMismatch()
-    if row.status is not None:
-        response = Response(row.body, row.status, {"Idempotent-Replay": "true"})
-        response.headers.update(dict(json.loads(row.headers)))
-        return response
-    if now - row.started_at < LEASE:
-        return KeyInProgress()
-    row.started_at = now
-    return None
+def _place(claim: _Claim) -> str:
+    """What a sealed answer belongs to."""
+    return f"{claim.owner} {claim.key}"
 
 
 def _claim(scope: Scope, body: bytes) -> _Claim | None:

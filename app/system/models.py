@@ -1,6 +1,7 @@
 """Tables of the system itself."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
@@ -9,7 +10,10 @@ from app.core.db import UtcDateTime
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The first answer to a POST with an Idempotency-Key; `status` is NULL while it is being made."""
+    """The first answer to a POST with an Idempotency-Key; `status` is NULL while it is being made.
+
+    `body` is sealed (core.crypto).
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -19,4 +23,15 @@ class IdempotencyKey(SQLModel, table=True):
     started_at: datetime = Field(sa_type=UtcDateTime, index=True)
     status: int | None = None
     headers: str = Field(default="", sa_type=sa.Text)
-    body: bytes = Field(default=b"", sa_type=sa.LargeBinary)
+    body: str = Field(default="", sa_type=sa.Text)
+
+
+class RuntimeSetting(SQLModel, table=True):
+    """A setting that admins have changed at run time; the environment wins over it (see `rules`)."""
+
+    __tablename__ = "settings"
+
+    name: str = Field(max_length=60, primary_key=True)
+    value: Any = Field(sa_type=sa.JSON)
+    updated_by: str = Field(max_length=120)
+    updated_at: datetime = Field(sa_type=UtcDateTime)

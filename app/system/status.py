@@ -93,7 +93,7 @@ def _schema(database: Database) -> Finding:
 
 def _backup_target(settings: Settings) -> Finding:
     try:
-        free = backups_service.free_space(settings.resolved_backup_dir)
+        free = backups_service.free_space(backups_service.storage_of(settings))
     except backups_service.BackupFailed as error:
         return Finding("blocking", error.detail, error.remedy)
     if free < settings.backup_min_free_mb << 20:

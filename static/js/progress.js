@@ -21,21 +21,23 @@ function showElapsed() {
   clock.textContent = hours ? `${hours}:${rest}` : rest;
 }
 
-function addLine(text) {
-  if (!text || text === message.textContent) return;
-  const now = new Date();
+function addLine({ at, text, level }) {
+  const moment = new Date(at);
   const time = document.createElement("time");
-  time.dateTime = now.toISOString();
-  time.textContent = now.toLocaleTimeString("zh-CN", { timeZone: "Asia/Shanghai", hourCycle: "h23" });
+  time.dateTime = moment.toISOString();
+  time.textContent = moment.toLocaleTimeString("zh-CN", { timeZone: "Asia/Shanghai", hourCycle: "h23" });
   const words = document.createElement("span");
   words.textContent = text;
   const line = document.createElement("li");
+  if (level === "warning") words.className = "warn";
+  if (level === "error") words.className = "bad";
   line.append(time, words);
+  log.querySelector("[data-none]")?.remove();
   log.prepend(line);
 }
 
-function onProgress({ progress, message: text, elapsed_seconds: elapsed }) {
-  addLine(text);
+function onProgress({ progress, message: text, elapsed_seconds: elapsed, lines }) {
+  for (const line of lines) addLine(line);
   bar.value = progress;
   percent.textContent = `${progress}%`;
   if (text) message.textContent = text;

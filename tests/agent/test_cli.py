@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.agent.cli import TOKEN_FILE, TOKEN_VARIABLE, agent, agent_token
+from app.agent.auth import TokenHash
+from app.agent.cli import agent
+from app.agent.serving import TOKEN_FILE, TOKEN_VARIABLE, agent_token
 
 
 @pytest.fixture(autouse=True)
@@ -20,20 +22,27 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_token_is_made_once_and_shown_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    token = agent_token(tmp_path / "data")
+    made = agent_token(tmp_path / "data")
     path = tmp_path / "data" / TOKEN_FILE
+    token = capsys.readouterr().out.strip().rpartition("：")[2]
     assert len(token) >= 43
-    assert token in capsys.readouterr().out
+    assert made == TokenHash.of(token)
+    assert token not in path.read_text(encoding="utf-8")
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert agent_token(tmp_path / "data") == token
+    assert agent_token(tmp_path / "data") == made
     assert token not in capsys.readouterr().out
 
 
 def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "from-outside")
-    assert agent_token(tmp_path) == "from-outside"
+    assert agent_token(tmp_path) == TokenHash.of("from-outside")
     assert not (tmp_path / TOKEN_FILE).exists()
+
+
+def test_a_token_an_earlier_version_wrote_is_still_the_token(tmp_path: Path) -> None:
+    (tmp_path / TOKEN_FILE).write_text("kept-in-plain-text\n", encoding="utf-8")
+    assert agent_token(tmp_path) == TokenHash.of("kept-in-plain-text")
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,19 @@ def test_a_device_without_configured_number_is_found_by_reading_it(lab: Lab) -> 
     assert lab.run("report").state is OperationState.SUCCEEDED
 
 
+def test_another_device_put_into_the_port_is_not_touched(lab: Lab) -> None:
+    """Without a configured number the port's device is whatever is plugged in."""
+    numberless(lab)
+    lab.settings["probe_seconds"] = 600
+    runtime = lab.start()
+    lab.eventually(lambda: true(runtime.devices()[0].number == NUMBER))
+    lab.world.number = "661814469999"
+    operation = lab.run("report")
+    assert operation.fault is not None
+    assert operation.fault.code == "device.number_mismatch"
+    assert lab.world.names() == []
+
+
 def test_its_operation_waits_for_it_after_a_restart(lab: Lab) -> None:
     numberless(lab)
     runtime = lab.start()

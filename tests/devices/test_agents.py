@@ -47,8 +47,8 @@ def test_registered_with_a_token_shown_once_and_kept_sealed(
         assert client_of(agent, settings)._token == token
         record = session.exec(select(AuditRecord)).one()
         assert token not in record.details
-        with pytest.raises(service.AgentTaken):
-            service.register_agent(session, data=data, principal=admin, settings=settings, at=now)
+    with pytest.raises(service.AgentTaken), any_database.transaction() as session:
+        service.register_agent(session, data=data, principal=admin, settings=settings, at=now)
 
 
 def test_another_key_or_row_cannot_read_the_token(

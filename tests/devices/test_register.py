@@ -55,9 +55,10 @@ def test_what_it_names_has_to_exist(
     add_operator: AddOperator,
     values: dict[str, UUID],
 ) -> None:
-    with any_database.transaction() as session, pytest.raises(Invalid) as refused:
+    with any_database.transaction() as session:
         data = _data(add_operator(session), **values)
-        service.register_device(session, data=data, principal=admin, at=now)
+        with pytest.raises(Invalid) as refused:
+            service.register_device(session, data=data, principal=admin, at=now)
     assert list(refused.value.errors) == list(values)
 
 
@@ -90,13 +91,12 @@ def test_a_number_is_one_device_in_use(
         operator = add_operator(session)
         add_device(session, operator, number=NUMBER, state=DeviceState.RETIRED, retired_at=now)
         service.register_device(session, data=_data(operator), principal=admin, at=now)
-        operator_id = operator.id
+        data = _data(operator)
         with pytest.raises(service.DeviceNumberTaken):
-            service.register_device(session, data=_data(operator), principal=admin, at=now)
+            service.register_device(session, data=data, principal=admin, at=now)
     monkeypatch.setattr(queries, "in_use_by_number", lambda *_: {})
     with pytest.raises(service.DeviceNumberTaken), any_database.transaction() as session:
-        operator = session.get_one(Operator, operator_id)
-        service.register_device(session, data=_data(operator), principal=admin, at=now)
+        service.register_device(session, data=data, principal=admin, at=now)
 
 
 def test_a_machine_number_is_one_device_of_the_taxpayer(
@@ -111,17 +111,12 @@ def test_a_machine_number_is_one_device_of_the_taxpayer(
         operator, other = add_operator(session), add_operator(session)
         add_device(session, operator, number="100000000000", machine_no=0)
         add_device(session, other, number="100000000001", machine_no=0)
-        operator_id = operator.id
+        data = _data(operator, machine_no=0)
         with pytest.raises(service.MachineNoTaken):
-            service.register_device(
-                session, data=_data(operator, machine_no=0), principal=admin, at=now
-            )
+            service.register_device(session, data=data, principal=admin, at=now)
     monkeypatch.setattr(queries, "machine_no_taken", lambda *_: False)
     with pytest.raises(service.MachineNoTaken), any_database.transaction() as session:
-        operator = session.get_one(Operator, operator_id)
-        service.register_device(
-            session, data=_data(operator, machine_no=0), principal=admin, at=now
-        )
+        service.register_device(session, data=data, principal=admin, at=now)
 
 
 def test_a_hand_over_moves_the_device_between_the_rows_of_both(
@@ -223,7 +218,7 @@ def test_a_clearing_is_kept_with_its_day(
 def test_the_table_refuses_what_breaks_a_rule(
     any_database: Database, now: datetime, add_operator: AddOperator, values: dict[str, Any]
 ) -> None:
-    with pytest.raises(sa.exc.IntegrityError), any_database.transaction() as session:
+    with any_database.transaction() as session:
         operator = add_operator(session)
         row = {
             "id": UUID(int=5),
@@ -236,6 +231,7 @@ def test_the_table_refuses_what_breaks_a_rule(
             "created_at": now,
             "updated_at": now,
         }
+    with pytest.raises(sa.exc.IntegrityError), any_database.transaction() as session:
         session.execute(sa.insert(Device).values(row | values))
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -56,9 +56,11 @@ def until(question: Callable[[], T], *, seconds: float = 60.0, what: str = "") -
 class Program:
     """One of our own programs as a process; `address` is what its ready line names."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], prefix: Sequence[str] = ()
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            [*prefix, sys.executable, "-m", *arguments],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -211,8 +213,11 @@ class World:
         seconds: float = 0,
         settle: float = 0.2,
         settings: Mapping[str, str] | None = None,
+        server_prefix: Sequence[str] = (),
     ) -> None:
+        """`server_prefix` are the words of a command that runs the server, e.g. in a namespace."""
         self.folder = folder
+        self._server_prefix = server_prefix
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True)
         shutil.copy(template, self.data_dir / "qingka.db")
@@ -230,7 +235,11 @@ class World:
 
     def start(self) -> None:
         """Start the server and wait until it is ready."""
-        self._server = Program(*("app.cli", "serve", "--port", "0"), environment=self.environment)
+        self._server = Program(
+            *("app.cli", "serve", "--port", "0"),
+            environment=self.environment,
+            prefix=self._server_prefix,
+        )
         self.api = self.client(self.admin_key)
 
     def kill(self) -> None:

@@ -44,16 +44,18 @@ def test_one_changed_byte_is_named(world: "World", place: str, tmp_path: Path) -
 
 
 def _change_one_byte(path: Path, place: str) -> int:
-    """Flip a bit inside the stored action of one row; gives the row's number."""
+    """Flip a bit of what one stored row says; gives the row's number.
+
+    The two hashes stand side by side in the row's bytes and nowhere else; its details stand before them.
+    """
     connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT seq, at, action FROM audit_records ORDER BY seq").fetchall()
+    query = "SELECT seq, details, prev_hash || hash FROM audit_records ORDER BY seq"
+    rows = connection.execute(query).fetchall()
     connection.close()
-    index = {"first": 0, "middle": len(rows) // 2, "last": len(rows) - 1}[place]
-    seq, at, action = rows[index]
+    seq, details, hashes = rows[{"first": 0, "middle": len(rows) // 2, "last": -1}[place]]
     content = bytearray(path.read_bytes())
-    row = content.index(f"{at}".encode())
-    assert content.count(f"{at}".encode()) >= 1
-    position = content.index(action.encode(), row)
-    content[position] ^= 1
+    assert content.count(hashes.encode()) == 1
+    position = content.rindex(details.encode(), 0, content.index(hashes.encode()))
+    content[position + 1] ^= 1
     path.write_bytes(content)
     return int(seq)

@@ -17,7 +17,7 @@ Reach = Callable[["World", "Subject", str, Callable[..., Any]], None]
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=len(MOMENTS), settle=1.5)
+    return new_shared_world(devices=len(MOMENTS) + 1, settle=1.5)
 
 
 def _in_stage(stage: str, message: str) -> Reach:
@@ -95,5 +95,21 @@ def test_killed_and_started_again(world: "World", until: Callable[..., Any], mom
     world.assert_cleared_once(subject, request_id)
     assert len(world.records(subject)) == 1
     assert world.get("/audit-records/verify")["ok"] is True
-    checked = world.qingka("backup", "verify", world.request(request_id)["backup_id"])
-    assert checked.returncode == 0, checked.stderr
+    backup = world.post(f"/backups/{world.request(request_id)['backup_id']}/verify")
+    assert backup["state"] == "verified"
+
+
+def test_killed_twice_and_verified_from_the_command_line(
+    world: "World", until: Callable[..., Any]
+) -> None:
+    subject = world.subject()
+    world.simulation.fault(subject.number, "slow", message="QLJS", seconds=HELD, times=1)
+    request_id = world.begin(subject)
+    for _ in range(2):
+        until(lambda: world.simulation.log(subject.number, "WLCB"), what="WLCB")
+        world.kill()
+        world.start()
+    world.assert_cleared_once(subject, request_id)
+    for command in ("backup", "audit"):
+        done = world.qingka(command, "verify")
+        assert done.returncode == 0, done.stderr

@@ -62,6 +62,11 @@ def test_unplugged_after_a_lost_answer_needs_attention_until_it_is_back(
     refused = world.api.post("/clearing-requests", json=subject.order)
     assert (refused.status_code, refused.json()["code"]) == (409, "clearing.in_progress")
 
+    world.post(f"/clearing-requests/{request_id}/retry")
+    again = world.ended(request_id)
+    assert (again["state"], again["attempt"]) == ("needs_attention", 2)
+    assert not world.records(subject)
+
     world.simulation.patch(subject.number, plugged=True)
     world.assert_cleared_once(subject, request_id)
     assert world.request(request_id)["error"] is None

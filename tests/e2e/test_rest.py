@@ -1,7 +1,7 @@
 """A clearing by another system: keys and scopes, retries of a request, duplicates, events."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -87,9 +87,9 @@ def test_a_missing_scope_starts_nothing(world: "World") -> None:
     assert not world.simulation.log(subject.number, "SJCB", "JKHC", acted=False)
 
 
-def _events(client: httpx.Client, path: str) -> list[tuple[str, dict[str, object]]]:
+def _events(client: httpx.Client, path: str) -> list[tuple[str, dict[str, Any]]]:
     """(event, data) until the server ends the stream."""
-    found: list[tuple[str, dict[str, object]]] = []
+    found: list[tuple[str, dict[str, Any]]] = []
     kind = ""
     with client.stream("GET", f"{path}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")

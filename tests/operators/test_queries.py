@@ -13,7 +13,7 @@ from app.accounts.principal import Principal
 from app.core.db import Database, Session
 from app.core.pagination import InvalidCursor, PageRequest, encode_cursor
 from app.errors import NotFound
-from app.operators import queries, search_index
+from app.operators import listing, queries, search_index
 from app.operators.models import Attention, Operator
 from app.operators.states import ClearingState
 
@@ -201,9 +201,9 @@ def test_ways_of_searching_agree(
             add_operator(session, enterprise, name="王梅" if index % 3 else "李梅", lock_date=lock)
         states: list[ClearingState | None] = [None, *ClearingState]
         by_hits = [_names(session, admin, today, q="wang", state=state) for state in states]
-        monkeypatch.setattr(queries, "_FEW_HITS", 1)
+        monkeypatch.setattr(listing, "_FEW_HITS", 1)
         walked = [_names(session, admin, today, q="wang", state=state) for state in states]
-        monkeypatch.setattr(queries, "_FAR_ENOUGH", 4)
+        monkeypatch.setattr(listing, "_FAR_ENOUGH", {"sqlite": 4, "postgresql": 4})
         given_up = [_names(session, admin, today, q="wang", state=state) for state in states]
     assert by_hits == walked == given_up
     assert len(by_hits[0]) == 26

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from app.settings import ROOT, Settings
 
 _ROW = re.compile(r"^\| `(QINGKA_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
-_VARIABLE = re.compile(r"QINGKA_[A-Z]+(?:_[A-Z]+)*")
+_VARIABLE = re.compile(r"QINGKA_[A-Z0-9]+(?:_[A-Z0-9]+)*(?![A-Z0-9_])")
 
 
 def _documented() -> dict[str, tuple[str, str]]:

@@ -13,9 +13,11 @@ from app.core.templating import environment
 
 
 def load_samples() -> ModuleType:
-    """samples.py beside this file, as a module."""
-    path = Path(__file__).with_name("samples.py")
-    spec = importlib.util.spec_from_file_location("template_samples", path)
+    """The package samples/ beside this file."""
+    folder = Path(__file__).with_name("samples")
+    spec = importlib.util.spec_from_file_location(
+        "template_samples", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -210,7 +210,11 @@ def _events() -> str:
     steps = [
         ("stage", {"name": "clear", "state": "done", "message": "3 类完成"}),
         ("stage", {"name": "done", "state": "running", "message": "读取设备核对"}),
-        ("progress", {"progress": 90, "message": "正在核对锁死日期", "elapsed_seconds": 70}),
+        (
+            "progress",
+            {"progress": 90, "message": "正在核对锁死日期", "elapsed_seconds": 70}
+            | {"lines": [{"at": "2026-12-09T02:44:00Z", "text": "读取设备", "level": "info"}]},
+        ),
     ]
     return "retry: 60000\n\n" + "".join(
         f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in steps
@@ -234,7 +238,7 @@ def test_progress_is_shown_live_and_nothing_moves(site: Site, page: Page) -> Non
     expect(page.locator("[data-stage=clear]")).to_have_attribute("data-state", "done")
     expect(page.locator("[data-stage=done]")).to_have_attribute("aria-current", "step")
     expect(page.locator("[data-message]")).to_have_text("正在核对锁死日期")
-    expect(page.locator("[data-log] li").first).to_contain_text("正在核对锁死日期")
+    expect(page.locator("[data-log] li").first).to_have_text("10:44:00读取设备")
     assert facts.bounding_box() == before
 
 

@@ -1,19 +1,83 @@
 """The buttons of one account's page; each asks for the admin's password again."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from app.accounts import service
 from app.accounts.deps import Admin
-from app.accounts.pages.settings_accounts import BASE, Action, parse_roles
-from app.core.db import Session
+from app.accounts.pages.settings_accounts import (
+    BASE,
+    OneTimePassword,
+    account_page,
+    form_errors,
+    parse_roles,
+)
+from app.accounts.principal import Principal
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
+from app.errors import Conflict, Invalid
+from app.settings import Settings
 
 router = APIRouter(prefix=BASE + "/{account_id}")
+
+Change = Callable[[Session], str | None]
+"""A change in a transaction; gives a password to show once, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change of one account from its page: the dialog it came from, and what is said afterwards."""
+
+    request: Request
+    account_id: UUID
+    principal: Principal
+    database: Database
+    settings: Settings
+    clock: Clock
+
+    def run(self, dialog: str, password: str, done: str, change: Change) -> Response:
+        """Verify the admin, change, and say so; errors open the dialog again."""
+        try:
+            service.verify_step_up(
+                self.database, self.principal, password, settings=self.settings, clock=self.clock
+            )
+            with self.database.transaction() as session:
+                secret = change(session)
+        except (Invalid, Conflict) as error:
+            return self._page(error.status, asked=dialog, errors=form_errors(error))
+        if secret is None:
+            return redirect(f"{BASE}/{self.account_id}", flash=done)
+        return self._page(200, secret=secret)
+
+    def _page(
+        self,
+        status: int,
+        *,
+        asked: str = "",
+        errors: dict[str, str] | None = None,
+        secret: str | None = None,
+    ) -> HTMLResponse:
+        with self.database.reading() as session:
+            name = service.find(session, self.account_id).name
+            context = account_page(
+                session,
+                self.account_id,
+                self.principal,
+                settings=self.settings,
+                at=self.clock(),
+                asked=asked,
+                errors=errors,
+                one_time=None if secret is None else OneTimePassword(name, secret),
+            )
+        return render(self.request, "accounts/detail.html", context, status_code=status)
+
 
 Password = Annotated[str, Form()]
 

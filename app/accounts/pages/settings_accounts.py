@@ -1,6 +1,5 @@
 """系统设置 → 账号: list, create, and everything an admin does with one account."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -8,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 
 from app.accounts import queries, service
 from app.accounts.deps import Admin
@@ -19,7 +18,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.page_parts import Pager
 from app.core.pagination import PageRequest
-from app.core.templating import redirect, render
+from app.core.templating import render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 from app.errors import Conflict, Invalid, QingkaError
 from app.settings import Settings
@@ -191,7 +190,7 @@ def _list_again(
         q="",
         role_options=ROLE_OPTIONS,
         form=form,
-        errors=_errors(error),
+        errors=form_errors(error),
         asked=error is not None,
         created=created,
     )
@@ -199,7 +198,8 @@ def _list_again(
     return render(request, "accounts/list.html", context, status_code=status)
 
 
-def _errors(error: QingkaError | None) -> dict[str, str]:
+def form_errors(error: QingkaError | None) -> dict[str, str]:
+    """Messages by field; one that belongs to no field stands under `form`."""
     if error is None:
         return {}
     return error.errors or {"form": error.detail}
@@ -216,13 +216,13 @@ def show_account(
     confirm: Annotated[str, Query(max_length=20)] = "",
 ) -> HTMLResponse:
     """One account."""
-    context = _account_page(
+    context = account_page(
         session, account_id, principal, settings=settings, at=clock(), asked=confirm
     )
     return render(request, "accounts/detail.html", context)
 
 
-def _account_page(
+def account_page(
     session: Session,
     account_id: UUID,
     principal: Principal,
@@ -233,6 +233,7 @@ def _account_page(
     errors: dict[str, str] | None = None,
     one_time: OneTimePassword | None = None,
 ) -> AccountPage:
+    """The context of one account's page."""
     account = service.find(session, account_id)
     view = queries.views(session, [account], at=at)[0]
     idle = timedelta(minutes=settings.session_idle_minutes)
@@ -248,55 +249,3 @@ def _account_page(
         asked=asked,
         one_time=one_time,
     )
-
-
-Change = Callable[[Session], str | None]
-"""A change in a transaction; gives a password to show once, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A change of one account from its page: the dialog it came from, and what is said afterwards."""
-
-    request: Request
-    account_id: UUID
-    principal: Principal
-    database: Database
-    settings: Settings
-    clock: Clock
-
-    def run(self, dialog: str, password: str, done: str, change: Change) -> Response:
-        """Verify the admin, change, and say so; errors open the dialog again."""
-        try:
-            service.verify_step_up(
-                self.database, self.principal, password, settings=self.settings, clock=self.clock
-            )
-            with self.database.transaction() as session:
-                secret = change(session)
-        except (Invalid, Conflict) as error:
-            return self._page(error.status, asked=dialog, errors=_errors(error))
-        if secret is None:
-            return redirect(f"{BASE}/{self.account_id}", flash=done)
-        return self._page(200, secret=secret)
-
-    def _page(
-        self,
-        status: int,
-        *,
-        asked: str = "",
-        errors: dict[str, str] | None = None,
-        secret: str | None = None,
-    ) -> HTMLResponse:
-        with self.database.reading() as session:
-            name = service.find(session, self.account_id).name
-            context = _account_page(
-                session,
-                self.account_id,
-                self.principal,
-                settings=self.settings,
-                at=self.clock(),
-                asked=asked,
-                errors=errors,
-                one_time=None if secret is None else OneTimePassword(name, secret),
-            )
-        return render(self.request, "accounts/detail.html", context, status_code=status)

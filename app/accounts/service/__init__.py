@@ -8,6 +8,7 @@ from app.accounts.service.api_keys import (
 )
 from app.accounts.service.attempts import purge_attempts
 from app.accounts.service.change_password import change_password, reset_password
+from app.accounts.service.first_admin import FIRST_ADMIN, ensure_first_admin
 from app.accounts.service.manage import (
     AccountChanges,
     AccountDraft,
@@ -17,7 +18,6 @@ from app.accounts.service.manage import (
     disable_account,
     enable_account,
     end_all_sessions,
-    ensure_first_admin,
     find,
     set_roles,
     unlock_account,
@@ -45,6 +45,7 @@ from app.accounts.service.totp import (
 )
 
 __all__ = [
+    "FIRST_ADMIN",
     "AccountChanges",
     "AccountDraft",
     "Credentials",

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from app.accounts import queries
 from app.accounts.models import Account, AccountEnterprise, AccountRole, SessionEnd
 from app.accounts.names import checked_display_name, checked_name
-from app.accounts.principal import SEPARATED_FROM_ADMIN, SYSTEM, Principal, Role
+from app.accounts.principal import SEPARATED_FROM_ADMIN, Principal, Role
 from app.accounts.service import attempts
 from app.accounts.service.passwords import check_new_password, one_time_password
 from app.accounts.service.sessions import end_sessions_of
@@ -21,11 +21,8 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.core import security
 from app.core.clock import Clock
-from app.core.db import Database
 from app.errors import Conflict, Invalid, NotFound
 from app.settings import Profile, Settings
-
-FIRST_ADMIN = "admin"
 
 
 class NameTaken(Conflict):
@@ -125,21 +122,6 @@ def check_roles(roles: Collection[Role], profile: Profile) -> None:
         raise Invalid(errors={"roles": "至少选择一个角色"})
     if profile is Profile.DENGBAO and Role.ADMIN in roles and SEPARATED_FROM_ADMIN & set(roles):
         raise Invalid(errors={"roles": "按等保要求，管理员不能兼任审核员或审计员"})
-
-
-def ensure_first_admin(database: Database, clock: Clock, *, settings: Settings) -> str | None:
-    """Make the account `admin` on an empty system; its one-time password, or None."""
-    with database.reading() as session:
-        if queries.any_account(session):
-            return None
-    draft = AccountDraft(FIRST_ADMIN, frozenset({Role.ADMIN}), display_name="管理员")
-    try:
-        with database.transaction() as session:
-            new = create_account(session, draft, by=SYSTEM, settings=settings, clock=clock)
-            return new.one_time_password
-    except NameTaken:
-        # Another process that started at the same moment made it and shows the password.
-        return None
 
 
 def set_roles(

@@ -128,17 +128,21 @@ class Driver(Protocol):
     def probe(self) -> str:
         """The device number, read in the cheapest way; used to notice plugging and unplugging."""
 
-    def read_info(self) -> DeviceInfo: ...
+    def read_info(self) -> DeviceInfo:
+        """设备信息."""
 
-    def read_monitor(self, info: DeviceInfo, invoice_type: InvoiceType) -> Monitor: ...
+    def read_monitor(self, info: DeviceInfo, invoice_type: InvoiceType) -> Monitor:
+        """监控数据 of one type: its lock date and report period."""
 
     def read_statistics(
         self, info: DeviceInfo, invoice_type: InvoiceType, first: date, last: date
-    ) -> Statistics: ...
+    ) -> Statistics:
+        """统计 of one type, both days included."""
 
     def read_invoices(
         self, info: DeviceInfo, invoice_type: InvoiceType, period: Period
-    ) -> list[DeviceInvoice]: ...
+    ) -> list[DeviceInvoice]:
+        """The invoices of one type and month."""
 
     def report(self, conversation: Conversation, steps: StepRecorder) -> None:
         """抄报: bring every given type's sealed totals to the bureau. Safe to run again."""
@@ -153,6 +157,14 @@ class Driver(Protocol):
         month is not among `conversation.invoice_types`. Resumes by what `steps` remembers.
         """
 
-    def set_clock(self, info: DeviceInfo, at: datetime) -> None: ...
+    def set_clock(self, info: DeviceInfo, at: datetime) -> None:
+        """校准时钟 to `at` (naive Asia/Shanghai). Repeating it does no harm."""
 
-    def close(self) -> None: ...
+    def bureau_reachable(self, info: DeviceInfo) -> bool | None:
+        """Whether the tax bureau answers; None where the hardware talks to it by itself.
+
+        Cheap enough for every read: what was found is kept for some seconds. Raises nothing.
+        """
+
+    def close(self) -> None:
+        """Let go of the port; the next call opens it again."""

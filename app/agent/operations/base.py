@@ -1,5 +1,6 @@
 """What all executions share: the device, the journal, and the ways to end."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from threading import Event
 
@@ -26,9 +27,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One turn of an operation. `attempt` counts the turns in this process, from 0."""
+    """One turn of an operation on device `number`.
+
+    `attempt` counts the turns in this process, from 0.
+    """
 
     request: OperationRequest
+    number: str
     device: ManagedDevice
     journal: Journal
     steps: JournalSteps
@@ -60,7 +65,7 @@ class Stopping(Exception):
     """The agent is being stopped; the journal holds what is needed to go on."""
 
 
-class Execution:
+class Execution(ABC):
     """One turn of an operation on the thread of its port."""
 
     def __init__(self, context: Context) -> None:
@@ -69,9 +74,9 @@ class Execution:
         self.device = context.device
         self.steps = context.steps
 
+    @abstractmethod
     def run(self) -> Next:
         """Do as much as can be done now. Raises no `DriverError`."""
-        raise AssertionError("subclasses say what to do")
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -147,7 +152,10 @@ class Execution:
         )
 
     def require_identity(self, info: DeviceInfo) -> None:
-        """The device belongs to the taxpayer that is meant. Raises `DeviceRefused`."""
+        """It is the device, and the taxpayer, that is meant. Raises `DeviceRefused`."""
+        if info.number != self.context.number:
+            message = f"设备编号是 {info.number}，操作的是 {self.context.number}"
+            raise DeviceRefused(fault("device.number_mismatch", message=message))
         wanted = self.request.tax_no
         if wanted and wanted.strip().upper() != info.tax_no.strip().upper():
             message = f"设备的纳税人识别号是 {info.tax_no}，登记的是 {wanted}"

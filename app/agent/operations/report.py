@@ -37,7 +37,7 @@ class ReportExecution(Execution):
         return not is_cleared(
             self.period, monitor.lock_date
         ) and self.context.journal.unfinished_step(
-            self.device.number, self.period, REPORT_STEP, monitor.invoice_type
+            self.context.number, self.period, REPORT_STEP, monitor.invoice_type
         )
 
     def _outcome(self, monitor: Monitor, done: set[InvoiceType]) -> TypeOutcome:

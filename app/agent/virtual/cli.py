@@ -83,8 +83,12 @@ def _serve(simulator: Simulator, host: str, port: int) -> None:
 
 
 def _leave_with_parent() -> None:
-    """Whoever started this process holds our standard input; when they die, however, it closes."""
-    sys.stdin.buffer.read()
+    """Whoever started this process holds our standard input; when they die, however, it closes.
+
+    Read below `sys.stdin`: a thread that waits in its buffer breaks the end of the interpreter.
+    """
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

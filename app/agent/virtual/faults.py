@@ -131,6 +131,13 @@ class FaultBoard:
         """Whether a fault is on for a device, without using it up."""
         return any(f.fault is name and f.device in (None, device) for f in self._active)
 
+    def takes_down(self, name: FaultName, device: str) -> bool:
+        """Whether this fault strikes every message about a device, without using it up."""
+        return any(
+            f.fault is name and f.message is None and f.device in (None, device)
+            for f in self._active
+        )
+
     def take(self, device: str, message: str, types: frozenset[str]) -> Plan:
         """The plan for a message that has just arrived; uses up one time of each fault in it."""
         found = [f for f in self._active if f.strikes(device, message, types)]

@@ -144,7 +144,8 @@ class Simulator:
         """One message to the tax bureau (WLCB, QLJS, QLJSJGQR)."""
         request = self._parse(payload, BUREAU_MESSAGES)
         if request is None:
-            return Reply(unparsable())
+            down = self.faults.takes_down(FaultName.BUREAU_DOWN, _named_device(payload))
+            return Reply(b"", Ending.DOWN) if down else Reply(unparsable())
         number = bureau_messages.device_of(request)
         types = frozenset(bureau_messages.types_of(request))
         plan = self.faults.take(number, request.id, types)
@@ -259,6 +260,14 @@ _DEVICE_FAULTS = {
     FaultName.SEVERAL_PERIODS: Refusal.SEVERAL_PERIODS,
     FaultName.DISK_FULL: Refusal.DISK_FULL,
 }
+
+
+def _named_device(payload: bytes) -> str:
+    """The device an unknown message to the bureau is about; empty when it names none."""
+    try:
+        return bureau_messages.device_of(parse_request(payload))
+    except InvalidRequest:
+        return ""
 
 
 def _refusals(fault: ActiveFault | None) -> Callable[[str], BureauRefusal | None]:

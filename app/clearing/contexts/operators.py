@@ -38,6 +38,7 @@ class ListPage:
     segments: tuple[Segment, ...]
     rows: tuple[OperatorRow, ...]
     pager: Pager
+    can_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

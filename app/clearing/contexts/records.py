@@ -70,7 +70,10 @@ class RecordRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordsPage:
-    """clearing/records.html. `export_query` is the filters' query string, "" without filters."""
+    """clearing/records.html. `export_query` is the filters' query string, "" without filters.
+
+    `first` and `last` are days, as a date field writes them.
+    """
 
     q: str
     period: str
@@ -80,6 +83,11 @@ class RecordsPage:
     pager: Pager
     can_export: bool = False
     export_query: str = ""
+    first: str = ""
+    last: str = ""
+    operator_id: str = ""
+    device_id: str = ""
+    can_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +135,25 @@ class RecordPage:
     outcomes: tuple[TypeOutcomeRow, ...]
     steps: tuple[EvidenceStep, ...]
     certificate_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePage:
+    """clearing/certificate.html. `code` as typed or grouped; `record` only for a genuine one.
+
+    `verdict` is "" before anything was asked, else genuine or refused; `refusal` says why.
+    """
+
+    code: str
+    verdict: str = ""
+    record: "CertifiedRecord | None" = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedRecord:
+    """The record a genuine code stands for, as facts to compare the paper with."""
+
+    id: str
+    facts: tuple[tuple[str, str], ...]
+    simulated: bool

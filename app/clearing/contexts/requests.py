@@ -105,6 +105,7 @@ class RequestRow:
     requested_by: str
     created_at: datetime
     progress: int
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

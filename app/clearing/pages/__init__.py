@@ -2,8 +2,30 @@
 
 from fastapi import APIRouter
 
-from app.clearing.pages import home, operator, operators, records, request, requests
+from app.clearing.pages import (
+    batches,
+    certificate,
+    home,
+    operator,
+    operators,
+    operators_export,
+    reconciliation,
+    records,
+    request,
+    requests,
+)
 
 router = APIRouter(include_in_schema=False)
-for _module in (home, operators, requests, request, operator, records):
+for _module in (
+    home,
+    operators,
+    operators_export,
+    batches,
+    requests,
+    request,
+    operator,
+    records,
+    certificate,
+    reconciliation,
+):
     router.include_router(_module.router)

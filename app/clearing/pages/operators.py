@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
-from app.accounts.principal import Principal
+from app.accounts.principal import Permission, Principal
 from app.clearing import facts
 from app.clearing.contexts import ListPage, OperatorRow
 from app.clearing.pages.home import state_counts
@@ -84,6 +84,7 @@ def operator_list(
             )
             for row in found.items
         ),
+        can_request=principal.can(Permission.CLEARING_REQUEST),
         pager=pager("/clearing", {**filters, "limit": paging.limit}, paging, found.next_cursor),
     )
     return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)

@@ -1,14 +1,14 @@
 """清卡记录: list and detail of the immutable results (/clearing/records)."""
 
 from datetime import datetime
-from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
-from app.clearing import queries
+from app.clearing import certificate, queries, record_filters
 from app.clearing.contexts import (
     EvidenceStep,
     Failure,
@@ -19,12 +19,11 @@ from app.clearing.contexts import (
 )
 from app.clearing.models import ClearingRecord
 from app.clearing.pages.request_view import backup_ref, outcome_rows
-from app.clearing.queries import RecordFilter
+from app.clearing.record_filters import RecordFilterDep
 from app.clearing.states import Result
 from app.contracts.faults import FAULTS
 from app.contracts.operations import OperationStep
-from app.contracts.periods import Period
-from app.core.forms import blank_is_none, pager
+from app.core.forms import pager
 from app.core.templating import render
 from app.core.web import Paging, Reading
 from app.enterprises.models import Enterprise
@@ -38,21 +37,25 @@ def record_list(
     session: Reading,
     principal: Reader,
     paging: Paging,
-    q: Annotated[str, Query(max_length=100)] = "",
-    period: Annotated[Period | None, Query(), blank_is_none] = None,
-    result: Annotated[Result | None, Query(), blank_is_none] = None,
+    wanted: RecordFilterDep,
 ) -> HTMLResponse:
-    """Newest first; `q` is the beginning of a device number or part of an operator's name or code."""
-    wanted = RecordFilter(period=period, result=result, q=q.strip())
+    """Newest first, with links that export exactly what is filtered."""
     rows, cursor = queries.page_of_records(session, principal, paging, wanted)
-    filters = {"q": q, "period": period or "", "result": result or "", "limit": paging.limit}
+    filters = record_filters.texts(wanted)
     page = RecordsPage(
-        q=q,
-        period=period or "",
-        result=result or "",
+        q=wanted.q,
+        period=wanted.period or "",
+        result=wanted.result or "",
         limit=paging.limit,
         rows=tuple(record_row(record) for record in rows),
-        pager=pager("/clearing/records", filters, paging, cursor),
+        pager=pager("/clearing/records", {**filters, "limit": paging.limit}, paging, cursor),
+        can_export=True,
+        export_query=urlencode(filters),
+        first=filters.get("from", ""),
+        last=filters.get("to", ""),
+        operator_id=filters.get("operator_id", ""),
+        device_id=filters.get("device_id", ""),
+        can_verify=certificate.may_verify(principal),
     )
     return render(request, "clearing/records.html", page)
 
@@ -93,6 +96,7 @@ def record_page(
         backup=backup_ref(session, record.backup_id),
         outcomes=tuple(outcome_rows(record.device_number, record.evidence.get("types", []))),
         steps=tuple(map(_step, record.evidence.get("steps", []))),
+        certificate_href=_certificate_href(record),
     )
     return render(request, "clearing/record.html", page)
 
@@ -115,6 +119,12 @@ def record_row(record: ClearingRecord) -> RecordRow:
         executed_by=record.executed_by_name,
         simulated=record.simulated,
     )
+
+
+def _certificate_href(record: ClearingRecord) -> str:
+    if record.result is not Result.SUCCEEDED:
+        return ""
+    return f"/api/v1/clearing-records/{record.id}/certificate"
 
 
 def _step(raw: dict[str, object]) -> EvidenceStep:

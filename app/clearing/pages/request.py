@@ -25,6 +25,8 @@ router = APIRouter(prefix="/clearing/requests/{request_id}")
 
 Password = Annotated[str, Form(max_length=200)]
 Comment = Annotated[str, Form(max_length=500)]
+_DIALOGS = ("approve", "reject", "execute", "retry", "cancel")
+"""What a button asks for in the address when no script opens its dialog."""
 Change = Callable[[Session, ClearingRequest], None]
 
 
@@ -32,8 +34,10 @@ Change = Callable[[Session, ClearingRequest], None]
 def request_page(
     request_id: UUID, request: Request, session: Reading, principal: Reader, clock: ClockDep
 ) -> HTMLResponse:
-    """The page; it follows the events while something runs."""
-    return render(request, "clearing/request.html", build(session, request_id, principal, clock))
+    """The page; it follows the events while something runs. ?retry=1 shows that dialog, and so on."""
+    page = build(session, request_id, principal, clock)
+    asked = next((name for name in _DIALOGS if name in request.query_params), "")
+    return render(request, "clearing/request.html", replace(page, dialog_open=asked))
 
 
 @router.post("/execute")
@@ -169,8 +173,7 @@ def _do(
         if check is not None:
             check()
         with database.transaction() as session:
-            queries.visible_request(session, request_id, principal)
-            change(session, queries.locked_request(session, request_id))
+            change(session, queries.request_for_change(session, request_id, principal))
     except QingkaError as error:
         if error.status not in (403, 409, 422):
             raise

@@ -43,6 +43,8 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     succeeded = [record for record in records if record.result is Result.SUCCEEDED]
     end = request.finished_at or clock()
     live = request.state not in ENDED_STATES
+    events = queries.events(session, request_id)
+    after = events[0].id if events else 0
     return RequestPage(
         id=str(request.id),
         number=request.number,
@@ -77,10 +79,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         elapsed_seconds=int((end - request.started_at).total_seconds())
         if request.started_at
         else 0,
-        log=tuple(
-            LogLine(event.at, event.text, event.level)
-            for event in queries.events(session, request_id)
-        ),
+        log=tuple(LogLine(event.at, event.text, event.level) for event in events),
         outcomes=tuple(_outcomes(targets, succeeded)),
         invoices_cleared=sum(record.invoices_cleared for record in succeeded),
         amount=sum((record.amount for record in succeeded), ZERO),
@@ -89,7 +88,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         failure=_failure(request),
         actions=_actions(request, principal),
         key=new_token(128),
-        events_url=f"/api/v1/clearing-requests/{request.id}/events" if live else "",
+        events_url=f"/api/v1/clearing-requests/{request.id}/events?after={after}" if live else "",
     )
 
 

@@ -10,6 +10,7 @@ from app.audit.actions import AuditAction
 from app.clearing import dispatch, errors, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
+from app.clearing.service.announce import announce
 from app.clearing.states import (
     EXECUTABLE_STATES,
     RETRYABLE_STATES,
@@ -21,6 +22,7 @@ from app.clearing.window import window_end
 from app.core.clock import Clock, local
 from app.core.db import Session
 from app.errors import Forbidden
+from app.notifications.service import EventKind
 from app.operators import service as operators_service
 from app.operators.models import Attention
 from app.settings import Settings
@@ -137,6 +139,7 @@ def start(
         request.executed_by, request.executed_by_name = str(principal.id), principal.display_name
     progress.restart(session, request)
     operators_service.set_attention(session, request.operator_id, Attention.RUNNING)
+    announce(session, request, EventKind.CLEARING_STARTED, clock)
     record(session, request, principal, action, clock)
     dispatch.after_commit(session, request.id, request.attempt)
 

@@ -18,6 +18,7 @@ from app.backups.models import Backup
 from app.clearing import ledger, queries
 from app.clearing.models import ClearedType, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.service import control, progress
+from app.clearing.service.announce import announce_success, announce_trouble
 from app.clearing.states import RequestState, Result, Scope, Stage, TargetState
 from app.contracts.devices import InvoiceType
 from app.contracts.operations import TypeOutcome
@@ -27,6 +28,7 @@ from app.core.db import Session
 from app.devices import service as devices_service
 from app.devices.models import Device
 from app.invoices import service as invoices_service
+from app.notifications.service import EventKind
 from app.operators import service as operators_service
 from app.operators.models import Attention, Operator
 
@@ -67,6 +69,7 @@ def succeed(
     control.release(session, request)
     operators_service.set_attention(session, request.operator_id, Attention.NONE)
     accounts_service.end_sessions_of_operator(session, request.operator_id, clock=clock)
+    announce_success(session, request, clock)
     _audit(session, request, AuditAction.CLEARING_SUCCEEDED, clock, {})
 
 
@@ -92,6 +95,7 @@ def fail(
     progress.fail_stage(session, request, failure.message, clock())
     control.release(session, request)
     operators_service.set_attention(session, request.operator_id, Attention.FAILED)
+    announce_trouble(session, request, EventKind.CLEARING_FAILED, clock)
     _audit(
         session,
         request,
@@ -110,6 +114,7 @@ def need_attention(
     control.move(request, RequestState.NEEDS_ATTENTION, clock)
     _show(request, failure)
     progress.note(session, request, f"结果待查：{failure.message}", clock(), level="warning")
+    announce_trouble(session, request, EventKind.CLEARING_NEEDS_ATTENTION, clock)
     _audit(
         session,
         request,

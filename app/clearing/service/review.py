@@ -5,11 +5,13 @@ from app.audit.actions import AuditAction
 from app.clearing import errors
 from app.clearing.models import ClearingRequest
 from app.clearing.service import attachments, control
+from app.clearing.service.announce import announce
 from app.clearing.states import RequestState
 from app.clearing.window import window_end
 from app.core.clock import Clock
 from app.core.db import Session
 from app.enterprises.models import Enterprise
+from app.notifications.service import EventKind
 from app.settings import Settings
 
 
@@ -32,6 +34,7 @@ def approve(
     control.move(request, RequestState.APPROVED, clock)
     _note_review(request, principal, comment, clock)
     session.add(request)
+    announce(session, request, EventKind.CLEARING_APPROVED, clock, comment=comment)
     control.record(
         session, request, principal, AuditAction.CLEARING_APPROVED, clock, comment=comment
     )
@@ -48,6 +51,7 @@ def reject(
     request.message = f"已驳回：{comment}"[:500]
     control.release(session, request)
     session.add(request)
+    announce(session, request, EventKind.CLEARING_REJECTED, clock, comment=comment)
     control.record(
         session, request, principal, AuditAction.CLEARING_REJECTED, clock, comment=comment
     )
@@ -63,6 +67,7 @@ def settle_submitted(
     control.move(request, RequestState.APPROVED, clock)
     request.review_comment = "该企业设置为无需审核"
     session.add(request)
+    announce(session, request, EventKind.CLEARING_APPROVED, clock, comment="无需审核")
     control.record(session, request, None, AuditAction.CLEARING_APPROVED, clock, comment="无需审核")
     _schedule(session, request, settings, clock)
     return True

@@ -18,12 +18,14 @@ from app.clearing.errors import (
 )
 from app.clearing.models import ClearingRequest, ClearingStage, ClearingTarget
 from app.clearing.schemas import RequestCreate
+from app.clearing.service.announce import announce
 from app.clearing.states import STAGES
 from app.contracts.periods import Period
 from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.devices import queries as devices_queries
 from app.devices.models import Device
+from app.notifications.service import EventKind
 from app.operators import queries as operators_queries
 from app.operators.models import Operator
 
@@ -46,6 +48,7 @@ def submit_request(
     request = _new_request(session, operator, data, principal, clock)
     _hold(session, request, devices)
     session.add_all(ClearingStage(request_id=request.id, name=stage) for stage in STAGES)
+    announce(session, request, EventKind.CLEARING_SUBMITTED, clock)
     audit.record(
         session,
         actor=principal.actor,

@@ -1,10 +1,13 @@
 """What the stages work with, and the shapes of how a stage ends."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
+
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from app.clearing import queries
 from app.clearing.models import ClearingRequest
@@ -12,9 +15,12 @@ from app.clearing.service.outcome import Failure
 from app.clearing.states import RequestState
 from app.core.clock import Clock
 from app.core.db import Database, Session
+from app.core.logging import get_logger
 from app.devices.connections import AgentClients
 from app.errors import QingkaError
 from app.settings import Settings
+
+log = get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +46,24 @@ class StageFailed(Exception):
 
 class Superseded(Exception):
     """Another attempt has taken over, or the request has ended: this one must not touch it."""
+
+
+DATABASE_WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""How long a database that is away (restarted, say) is waited for, in seconds between tries."""
+
+
+def _patiently(work: Callable[[], R]) -> R:
+    """Do a piece of database work; a lost connection is tried again.
+
+    Work whose commit was lost on the way back is safe to repeat: it finds the request moved on.
+    """
+    for wait in DATABASE_WAITS:
+        try:
+            return work()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database away, trying again", seconds=wait, reason=str(error.orig))
+            time.sleep(wait)
+    return work()
 
 
 def failure_of(error: QingkaError) -> Failure:
@@ -70,7 +94,7 @@ class Attempt:
             with self.context.database.reading() as session:
                 return function(session, *args, **kwargs)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(_patiently, work)
 
     async def write(
         self,
@@ -86,7 +110,7 @@ class Attempt:
         def work() -> R:
             return self.write_now(function, *args, **kwargs)
 
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(_patiently, work)
 
     def write_now(
         self,

@@ -62,13 +62,12 @@ async def perform(
     call = await _prepare(attempt, device_id, kind)
     operation = await _submit(attempt, call, device_id)
     watch = _Watch(attempt, device_id, percent)
-    started = monotonic()
+    patience = _Patience(attempt, device_id)
     looks = 0
     while operation is None or operation.state not in FINAL_STATES:
         if operation is not None:
             await watch.show(operation)
-        waited = monotonic() - started
-        await _mind_the_time(attempt, device_id, operation, waited)
+        await patience.mind(operation)
         await asyncio.sleep(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)])
         looks += 1
         operation = await _look(call, operation)
@@ -143,28 +142,47 @@ async def _submit(attempt: Attempt, call: _Call, device_id: UUID) -> Operation |
 
 
 async def _look(call: _Call, before: Operation | None) -> Operation | None:
-    """How the operation stands now; an agent that is away leaves what was known."""
+    """How the operation stands now; an agent that does not say leaves what was known.
+
+    It may have been taken, so only the word of the agent that it was not can end the wait early.
+    """
     try:
         found = await call.client.find_operation_async(call.request.id)
-        return found or await call.client.submit_async(call.device_number, call.request)
+    except QingkaError:
+        return before
+    if found is not None:
+        return found
+    try:
+        return await call.client.submit_async(call.device_number, call.request)
     except QingkaError as error:
         if error.code in TRANSIENT:
             return before
         raise StageFailed(failure_of(error)) from error
 
 
-async def _mind_the_time(
-    attempt: Attempt, device_id: UUID, operation: Operation | None, waited: float
-) -> None:
-    settings = attempt.context.settings
-    unknown = operation is not None and operation.state is OperationState.UNKNOWN
-    if not unknown and waited < settings.operation_timeout_seconds:
-        return
-    failure = _unknown(operation)
-    if waited > settings.operation_timeout_seconds + settings.unknown_give_up_minutes * 60:
-        await attempt.write(_give_up, attempt, failure, device_id)
-        raise GaveUp
-    await attempt.write(_attention, attempt, failure)
+class _Patience:
+    """Says 结果待查 once the outcome is unknown or overdue, and gives up after the set time."""
+
+    def __init__(self, attempt: Attempt, device_id: UUID) -> None:
+        self._attempt = attempt
+        self._device_id = device_id
+        self._started = monotonic()
+        self._said = False
+
+    async def mind(self, operation: Operation | None) -> None:
+        """Raises GaveUp when nobody should wait any longer."""
+        settings = self._attempt.context.settings
+        waited = monotonic() - self._started
+        unknown = operation is not None and operation.state is OperationState.UNKNOWN
+        if not unknown and waited < settings.operation_timeout_seconds:
+            return
+        failure = _unknown(operation)
+        if waited > settings.operation_timeout_seconds + settings.unknown_give_up_minutes * 60:
+            await self._attempt.write(_give_up, self._attempt, failure, self._device_id)
+            raise GaveUp
+        if not self._said:
+            self._said = True
+            await self._attempt.write(_attention, self._attempt, failure)
 
 
 def _attention(

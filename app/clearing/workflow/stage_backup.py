@@ -9,6 +9,7 @@ from uuid import UUID
 from app.accounts.principal import SYSTEM
 from app.backups import queries as backups_queries
 from app.backups import service as backups_service
+from app.backups.ledger import invoice_table
 from app.backups.models import Backup, BackupKind
 from app.clearing import facts, ledger, queries
 from app.clearing.models import ClearingRequest
@@ -60,6 +61,8 @@ def _plan(session: Session, attempt: Attempt) -> _Plan:
     name = f"{request.number}-{attempt.number}-before"
     existing = backups_queries.of_request(session, request.id, BackupKind.PRE_CLEARING)
     made_now = existing is not None and existing.summary.get("name") == name
+    # What may have been cleared by now was backed up before it was.
+    good = made_now or queries.has_unknown_outcome(session, request.id)
     return _Plan(
         name=name,
         number=request.number,
@@ -67,7 +70,7 @@ def _plan(session: Session, attempt: Attempt) -> _Plan:
         operator_name=session.get_one(Operator, request.operator_id).name,
         enterprise_id=request.enterprise_id,
         subject=facts.subject_of_request(session, request.id),
-        existing=existing.id if existing is not None and made_now else None,
+        existing=existing.id if existing is not None and good else None,
     )
 
 
@@ -91,7 +94,7 @@ def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics
         kind=BackupKind.PRE_CLEARING,
         name=plan.name,
         tables=tuple(_tables(plan, statistics)),
-        documents={"request.json": {"number": plan.number, "period": plan.subject.period}},
+        documents={"request.json": _request_document(plan)},
         request_id=attempt.request_id,
         enterprise_id=plan.enterprise_id,
         operator_id=plan.operator_id,
@@ -100,11 +103,21 @@ def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics
     )
     return backups_service.create(
         context.database,
-        context.settings.resolved_backup_dir,
+        backups_service.storage_of(context.settings),
         content,
         actor=SYSTEM.actor,
         clock=context.clock,
     )
+
+
+def _request_document(plan: _Plan) -> dict[str, Any]:
+    return {
+        "number": plan.number,
+        "period": plan.subject.period,
+        "scope": plan.subject.scope,
+        "invoice_types": list(plan.subject.invoice_types),
+        "devices": [device.number for device in plan.subject.devices],
+    }
 
 
 def _tables(
@@ -121,25 +134,7 @@ def _invoice_table(device: facts.SubjectDevice, subject: facts.Subject) -> backu
             session, device.device_id, subject.period, subject.invoice_types, subject.scope
         )
 
-    return backups_service.Table(
-        name=ledger.part_name(device.number),
-        rows=rows,
-        title="发票",
-        header=("类型", "代码", "号码", "开票时间", "状态", "金额", "税额", "购方名称"),
-        cells=lambda row: tuple(
-            row[name]
-            for name in (
-                "invoice_type",
-                "code",
-                "number",
-                "issued_at",
-                "status",
-                "amount",
-                "tax",
-                "buyer_name",
-            )
-        ),
-    )
+    return invoice_table(device.number, rows)
 
 
 def _statistics_table(number: str, statistics: list[Statistics]) -> backups_service.Table:

@@ -7,6 +7,7 @@ from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import outcome, progress
 from app.clearing.service.outcome import Evidence, Failure
 from app.clearing.states import Stage, TargetState
+from app.clearing.workflow import after_backup
 from app.clearing.workflow.context import Attempt, StageFailed
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import FAULTS
@@ -19,6 +20,12 @@ from app.devices.models import Device
 
 async def run(attempt: Attempt) -> None:
     """Raises StageFailed when a device does not show what its operation said."""
+    if not await attempt.read(after_backup.has_succeeded, attempt):
+        await _finish(attempt)
+    await after_backup.run(attempt)
+
+
+async def _finish(attempt: Attempt) -> None:
     subject = await attempt.write(_begin, attempt)
     readings = await facts.read_devices(attempt.context.agents, subject, with_invoices=False)
     problem = await attempt.write(_check, attempt, readings)

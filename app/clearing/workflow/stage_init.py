@@ -1,6 +1,6 @@
 """初始化: read the devices, bring the ledger up to date, run the pre-checks."""
 
-from app.clearing import facts, prechecks
+from app.clearing import facts, prechecks, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
 from app.clearing.service.outcome import Failure
@@ -14,9 +14,16 @@ from app.invoices import service as invoices_service
 
 
 async def run(attempt: Attempt) -> None:
-    """Raises StageFailed with the first condition that blocks; nothing has been changed by then."""
+    """Raises StageFailed with the first condition that blocks; nothing has been changed by then.
+
+    While the outcome of an earlier attempt is not known, finding it out comes first: a device that
+    can't be read now says nothing about what was done to it.
+    """
     context = attempt.context
     await attempt.write(_begin, attempt)
+    if await attempt.read(queries.has_unknown_outcome, attempt.request_id):
+        await attempt.write(_go_on, attempt)
+        return
     subject = await attempt.read(facts.subject_of_request, attempt.request_id)
     readings = await facts.read_devices(context.agents, subject, with_invoices=True)
     await attempt.write(_store, attempt, readings)
@@ -40,6 +47,11 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None
     progress.begin_stage(
         session, request, Stage.INIT, "正在读取设备并检查清卡条件", attempt.context.clock()
     )
+
+
+def _go_on(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    text = "上一次执行的结果尚未确定，先查明结果"
+    progress.end_stage(session, request, Stage.INIT, text, attempt.context.clock())
 
 
 def _store(

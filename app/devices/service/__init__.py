@@ -12,8 +12,8 @@ from app.devices.service.agents import (
     remove_agent,
     sync_states,
 )
+from app.devices.service.differences import Change
 from app.devices.service.reading import (
-    Change,
     DeviceHasNoAgent,
     DeviceUnreadable,
     client_for,

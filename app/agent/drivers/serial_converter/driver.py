@@ -151,6 +151,10 @@ class SerialConverterDriver:
         """校准时钟 to `at`, naive Asia/Shanghai, by XML: the plain protocol has no command for it."""
         self._by_xml(partial(self._xml.set_clock, info, at))
 
+    def bureau_reachable(self, info: DeviceInfo) -> bool | None:
+        """Not known: the converter talks to the bureau by itself."""
+        return None
+
     def close(self) -> None:
         """Closes the port."""
         self._link.close()

@@ -1,5 +1,6 @@
 """The bureau's side of the conversations: WLCB, QLJS and QLJSJGQR (protocol.md section 2)."""
 
+import time
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -13,6 +14,13 @@ from app.contracts.faults import fault
 
 UNLOCK_STEP = "QLJS"
 """The step that asks the bureau for the clearing ciphertexts."""
+
+PROBE_MESSAGE = "LJCS"
+"""A message id nobody uses (protocol.md section 2: an unknown message is answered with -101)."""
+PROBE_SECONDS = 2.0
+"""How long the bureau may take to answer the probe."""
+REACHABLE_SECONDS = 5.0
+"""How long the answer to a probe is believed."""
 
 _COMMENTS = {DELIVER_STEP: "网络抄报", UNLOCK_STEP: "清零解锁", CONFIRM_STEP: "清零解锁结果确认"}
 
@@ -39,6 +47,20 @@ class BureauClient:
     def __init__(self, transport: XmlTransport, dialect: Dialect) -> None:
         self._transport = transport
         self._dialect = dialect
+        self._answered: tuple[float, bool] | None = None
+
+    def reachable(self, info: DeviceInfo) -> bool:
+        """Whether the bureau answers. A message it does not know is enough: it is told -101 so.
+
+        An answer that is no envelope of this protocol (an error page, a proxy's) counts as none. What
+        was found holds for `REACHABLE_SECONDS`.
+        """
+        known = self._answered
+        if known is not None and time.monotonic() - known[0] < REACHABLE_SECONDS:
+            return known[1]
+        found = self._answers(info)
+        self._answered = time.monotonic(), found
+        return found
 
     def deliver(
         self, info: DeviceInfo, sealed: dict[InvoiceType, SealedTotals], lock_info: str
@@ -70,15 +92,19 @@ class BureauClient:
         """Drop the connection."""
         self._transport.close()
 
+    def _answers(self, info: DeviceInfo) -> bool:
+        request = Request(PROBE_MESSAGE, "连接测试", {}, attributes=_attributes(info, 0))
+        try:
+            sent = messages.encode(self._dialect.write(request))
+            messages.decode(self._transport.exchange(sent, PROBE_SECONDS))
+        except (TransportError, MessageInvalid, NotEncodable):
+            return False
+        return True
+
     def _ask(
         self, name: str, info: DeviceInfo, groups: list[dict[str, str]], fields: Fields
     ) -> Answer:
-        attributes = {
-            "count": str(len(groups)),
-            "skph": info.number,
-            "nsrsbh": info.tax_no,
-            "kpjh": str(info.machine_no),
-        }
+        attributes = _attributes(info, len(groups))
         answer = self._exchange(Request(name, _COMMENTS[name], fields, tuple(groups), attributes))
         if not answer.succeeded:
             raise codes.bureau_error(codes.Refusal(answer.returncode, answer.returnmsg))
@@ -107,6 +133,15 @@ class BureauClient:
         if not group.get("fpjkmw"):
             _invalid(f"没有给出票种 {invoice_type.value} 的清卡信息")
         return Ciphertexts(group["fpjkmw"], group.get("szjkmw", ""))
+
+
+def _attributes(info: DeviceInfo, count: int) -> dict[str, str]:
+    return {
+        "count": str(count),
+        "skph": info.number,
+        "nsrsbh": info.tax_no,
+        "kpjh": str(info.machine_no),
+    }
 
 
 def _raise_refused(group: Fields) -> None:

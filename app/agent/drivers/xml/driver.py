@@ -142,6 +142,10 @@ class XmlDriver:
         }
         self._ask("SKPBSP", fields)
 
+    def bureau_reachable(self, info: DeviceInfo) -> bool | None:
+        """Whether the bureau answers messages about this device, as found within the last seconds."""
+        return self._bureau.reachable(info)
+
     def close(self) -> None:
         """Drop the connections."""
         self._link.close()

@@ -1,0 +1,95 @@
+"""REST API of reconciliation (核对)."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.accounts.deps import Reader
+from app.clearing import facts
+from app.clearing.reconciliation import queries, schemas, service
+from app.clearing.reconciliation.comparing import compare_now
+from app.clearing.reconciliation.finding import Scope
+from app.clearing.reconciliation.schemas import (
+    DifferenceAction,
+    DifferenceHandle,
+    DifferencePublic,
+    ReconciliationCreate,
+    ReconciliationPublic,
+)
+from app.contracts.periods import Period
+from app.core.web import ClockDep, DatabaseDep, Reading, Writing
+
+router = APIRouter(prefix="/reconciliations", tags=["核对"])
+
+
+@router.get("")
+async def reconcile(
+    request: Request,
+    principal: Reader,
+    database: DatabaseDep,
+    clock: ClockDep,
+    period: Annotated[Period | None, Query()] = None,
+    operator_id: Annotated[UUID | None, Query()] = None,
+) -> ReconciliationPublic:
+    """Read the devices and compare them with ledger and records now; nothing is changed or kept.
+
+    Without a period the last one that ended.
+    """
+    scope = Scope(period or facts.default_period(None, clock()), operator_id)
+    findings = await compare_now(request, scope, principal)
+
+    def show() -> ReconciliationPublic:
+        with database.reading() as session:
+            rows = service.rows_of(session, findings)
+            return schemas.shown(findings, rows, name=principal.display_name, at=clock())
+
+    return await run_in_threadpool(show)
+
+
+@router.post("", status_code=201)
+async def run_reconciliation(
+    request: Request,
+    data: ReconciliationCreate,
+    principal: Reader,
+    database: DatabaseDep,
+    clock: ClockDep,
+    response: Response,
+) -> ReconciliationPublic:
+    """The same, kept as a run whose differences can be dealt with."""
+    service.require_runner(principal)
+    findings = await compare_now(request, Scope(data.period, data.operator_id), principal)
+
+    def keep() -> ReconciliationPublic:
+        with database.transaction() as session:
+            run = service.keep(session, findings, principal=principal, at=clock())
+            return schemas.kept(run, queries.differences_of(session, run.id))
+
+    answer = await run_in_threadpool(keep)
+    response.headers["Location"] = f"/api/v1/reconciliations/{answer.id}"
+    return answer
+
+
+@router.get("/{run_id}")
+def get_run(run_id: UUID, session: Reading, principal: Reader) -> ReconciliationPublic:
+    """A run with its differences as they stand."""
+    run = queries.run(session, run_id, principal)
+    return schemas.kept(run, queries.differences_of(session, run.id))
+
+
+@router.post("/{run_id}/differences/{difference_id}")
+def handle_difference(
+    run_id: UUID,
+    difference_id: UUID,
+    data: DifferenceHandle,
+    session: Writing,
+    principal: Reader,
+    clock: ClockDep,
+) -> DifferencePublic:
+    """Accept a difference, or correct the clearing status of its invoices; both with a reason."""
+    handle = service.accept if data.action is DifferenceAction.ACCEPT else service.correct
+    row = handle(
+        session, run_id, difference_id, reason=data.reason, principal=principal, at=clock()
+    )
+    return DifferencePublic.model_validate(row)

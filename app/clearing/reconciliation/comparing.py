@@ -1,0 +1,35 @@
+"""The whole comparison as a route asks for it: registers, devices, comparison, each in its own place.
+
+The database is never held open while devices are read.
+"""
+
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from app.accounts.principal import Principal
+from app.clearing.reconciliation import finding, reading
+from app.clearing.reconciliation.finding import Findings, Scope
+from app.clearing.reconciliation.queries import SubjectDevice
+from app.clearing.reconciliation.reading import DeviceRead
+from app.core.web import database_of
+from app.devices.connections import AgentClients
+
+
+async def compare_now(request: Request, scope: Scope, principal: Principal) -> Findings:
+    """Read the devices of the scope now and compare. Raises NotFound, ScopeTooLarge."""
+    database = database_of(request)
+    agents: AgentClients = request.app.state.agents
+
+    def devices() -> list[SubjectDevice]:
+        with database.reading() as session:
+            return finding.subjects(session, scope, principal=principal)
+
+    def compare(reads: dict[UUID, DeviceRead]) -> Findings:
+        with database.reading() as session:
+            return finding.find(session, scope, subjects, reads)
+
+    subjects = await run_in_threadpool(devices)
+    reads = await reading.read_devices(agents, subjects, scope.period)
+    return await run_in_threadpool(compare, reads)

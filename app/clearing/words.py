@@ -1,0 +1,44 @@
+"""Chinese words of clearing for what no template renders: exports, certificates, sentences."""
+
+from app.clearing.states import Kind, Mode, Result, Scope
+from app.contracts.devices import DeviceKind, InvoiceStatus, InvoiceType
+from app.operators.states import ClearingState
+
+MODES = {Mode.FIRST: "首次清卡", Mode.UPDATE: "更新清卡", Mode.REGULAR: "常规清卡"}
+KINDS = {Kind.DEVICE: "税控设备清卡", Kind.TAX: "税务清卡"}
+SCOPES = {Scope.FULL: "全面清卡", Scope.PARTIAL: "部分清卡"}
+RESULTS = {Result.SUCCEEDED: "清卡成功", Result.FAILED: "清卡失败", Result.UNKNOWN: "结果待查"}
+CLEARING_STATES = {
+    ClearingState.DUE: "待清卡",
+    ClearingState.RUNNING: "清卡中",
+    ClearingState.CLEARED: "已清卡",
+    ClearingState.FAILED: "清卡失败",
+    ClearingState.LOCKED: "已锁死",
+}
+DEVICE_KINDS = {
+    DeviceKind.TAX_DISK: "税控盘",
+    DeviceKind.GOLDEN_TAX_DISK: "金税盘",
+    DeviceKind.UKEY: "税务UKey",
+    DeviceKind.TAX_SERVER: "税控服务器",
+}
+INVOICE_TYPES = {
+    InvoiceType.SPECIAL_PAPER: "增值税专用发票",
+    InvoiceType.VEHICLE: "机动车销售统一发票",
+    InvoiceType.USED_VEHICLE: "二手车销售统一发票",
+    InvoiceType.ORDINARY_PAPER: "增值税普通发票",
+    InvoiceType.ROLL: "增值税普通发票（卷票）",
+    InvoiceType.ORDINARY_ELECTRONIC: "增值税电子普通发票",
+    InvoiceType.SPECIAL_ELECTRONIC: "增值税电子专用发票",
+}
+INVOICE_STATUSES = {
+    InvoiceStatus.NORMAL: "正数",
+    InvoiceStatus.RED: "红字",
+    InvoiceStatus.VOID: "作废",
+    InvoiceStatus.VOID_RED: "红字作废",
+    InvoiceStatus.VOID_BLANK: "空白作废",
+}
+
+
+def invoice_type(code: str) -> str:
+    """The code with its name, e.g. 007 增值税普通发票."""
+    return f"{code} {INVOICE_TYPES[InvoiceType(code)]}"

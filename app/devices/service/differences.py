@@ -1,0 +1,132 @@
+"""What a reading says against what is stored: keep it, and tell each difference."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.contracts.devices import DeviceReading, Monitor
+from app.core.db import Session
+from app.devices import queries
+from app.devices.models import Device, DeviceMonitor
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `saved` False: kept as it was, because another device holds the value."""
+
+    field: str
+    label: str
+    before: str
+    after: str
+    saved: bool = True
+
+
+_LABELS = {
+    "tax_no": "纳税人识别号",
+    "taxpayer_name": "纳税人名称",
+    "machine_no": "开票机号",
+    "kind": "设备类型",
+    "version": "设备版本",
+    "invoice_types": "授权票种",
+    "report_from": "报送起始",
+    "report_to": "报送终止",
+    "last_reported_at": "上次报送",
+    "lock_date": "锁死日期",
+    "upload_due_day": "上传截止日",
+    "offline_hours": "离线时长（小时）",
+    "offline_amount": "离线总金额（元）",
+    "single_limit": "单张限额（元）",
+}
+_DEVICE_FIELDS = ("tax_no", "taxpayer_name", "machine_no", "kind", "version")
+_MONITOR_FIELDS = (
+    "report_from",
+    "report_to",
+    "last_reported_at",
+    "lock_date",
+    "upload_due_day",
+    "offline_hours",
+    "offline_amount",
+    "single_limit",
+)
+
+
+def store_identity(session: Session, device: Device, reading: DeviceReading) -> Iterator[Change]:
+    """Differences of the device itself; a value read for the first time is no difference."""
+    info = reading.info
+    read = {
+        "tax_no": info.tax_no[:20],
+        "taxpayer_name": info.taxpayer_name[:200],
+        "machine_no": info.machine_no,
+        "kind": reading.summary.kind,
+        "version": info.version[:40],
+    }
+    first = device.read_at is None
+    for name in _DEVICE_FIELDS:
+        before, after = getattr(device, name), read[name]
+        if before == after:
+            continue
+        saved = name != "machine_no" or not queries.machine_no_taken(
+            session, device, info.machine_no
+        )
+        if saved:
+            setattr(device, name, after)
+        if not saved or not (first and before in ("", None)):
+            yield Change(name, _LABELS[name], _text(before), _text(after), saved)
+
+
+def store_monitors(
+    session: Session, device: Device, monitors: tuple[Monitor, ...]
+) -> Iterator[Change]:
+    stored = {
+        monitor.invoice_type: monitor
+        for monitor in queries.monitors_of(session, [device.id])[device.id]
+    }
+    read = {monitor.invoice_type: monitor for monitor in monitors}
+    if stored and set(stored) != set(read):
+        yield Change(
+            "invoice_types",
+            _LABELS["invoice_types"],
+            "、".join(sorted(stored)),
+            "、".join(sorted(read)),
+        )
+    for invoice_type, monitor in stored.items():
+        if invoice_type not in read:
+            session.delete(monitor)
+    for invoice_type, new in read.items():
+        values = _monitor_values(new)
+        old = stored.get(invoice_type)
+        if old is None:
+            session.add(DeviceMonitor(device_id=device.id, invoice_type=invoice_type, **values))
+        else:
+            yield from _monitor_changes(old, values)
+            old.sqlmodel_update(values)
+
+
+def _monitor_values(monitor: Monitor) -> dict[str, Any]:
+    return monitor.model_dump(include={*_MONITOR_FIELDS, "free_space"})
+
+
+def _monitor_changes(old: DeviceMonitor, new: dict[str, object]) -> Iterator[Change]:
+    """Differences of one type; free space changes with every invoice and is none."""
+    for name in _MONITOR_FIELDS:
+        before, after = getattr(old, name), new[name]
+        if before != after:
+            yield Change(
+                f"{old.invoice_type}.{name}",
+                f"{old.invoice_type} {_LABELS[name]}",
+                _text(before),
+                _text(after),
+            )
+
+
+def _text(value: object) -> str:
+    """As people compare it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    return value.isoformat() if isinstance(value, date) else str(value)

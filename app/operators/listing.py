@@ -1,0 +1,274 @@
+"""The list of operators by urgency: pages, filters, search and counts.
+
+A page costs the same at any depth: it walks an index from the key of the last row on. A search of few
+hits sorts them; one of many is met on the same walk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from app.accounts.principal import Principal
+from app.core.db import Session, dialect_name
+from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
+from app.enterprises.models import Enterprise
+from app.enterprises.queries import within
+from app.operators import search_index
+from app.operators.models import Operator
+from app.operators.search import query_words
+from app.operators.states import ClearingState, UrgencyRange, state_of, state_ranges
+
+_FEW_HITS = 3000
+"""Up to this many hits of a search are fetched and sorted; more are met soon on the way by urgency."""
+
+_FAR_ENOUGH = {"sqlite": 20_000, "postgresql": 1000}
+"""How many operators are looked at by urgency before a search gives up and sorts its hits after all."""
+
+_Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One line of the list of operators."""
+
+    id: UUID
+    code: str
+    name: str
+    enterprise_id: UUID
+    enterprise_name: str
+    department: str
+    phone: str
+    email: str
+    active: bool
+    clearing_state: ClearingState
+    lock_date: date | None
+    last_cleared_at: datetime | None
+    device_count: int
+    device_numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFilter:
+    """What a list is narrowed to; None narrows nothing."""
+
+    q: str | None = None
+    state: ClearingState | None = None
+    enterprise_id: UUID | None = None
+    active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What part of the list is wanted: ranges in order, conditions, one row more than the page."""
+
+    ranges: list[UrgencyRange]
+    conditions: list[sa.ColumnElement[bool]]
+    limit: int
+
+
+def list_operators(
+    session: Session,
+    *,
+    principal: Principal,
+    today: date,
+    page: PageRequest,
+    q: str | None = None,
+    state: ClearingState | None = None,
+    enterprise_id: UUID | None = None,
+    active: bool | None = None,
+) -> Page[OperatorRow]:
+    """Operators by urgency: the earliest lock date first, those never read last.
+
+    A page costs the same at any depth and size of the table; nothing is counted.
+    """
+    wanted = OperatorFilter(q, state, enterprise_id, active)
+    if q and q.strip() and not query_words(q):
+        return Page(items=[])
+    found = _found(session, principal, wanted, today, page)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    cursor = encode_cursor(shown[-1].urgency.isoformat(), shown[-1].id.hex) if more else None
+    return Page(items=[_row(row, today) for row in shown], next_cursor=cursor)
+
+
+def ids_of(
+    session: Session, *, principal: Principal, wanted: OperatorFilter, today: date, limit: int
+) -> list[UUID]:
+    """The first `limit` operators of the list, e.g. all that are due, for a batch."""
+    found = _found(session, principal, wanted, today, PageRequest(limit))
+    return [row.id for row in found[:limit]]
+
+
+def count_by_state(
+    session: Session, *, principal: Principal, today: date
+) -> dict[ClearingState, int]:
+    """How many active operators are in each state: one query, answered by an index alone."""
+    seen = [col(Operator.active).is_(True), within(principal, col(Operator.enterprise_id))]
+    counts = [
+        sa.select(sa.func.count())
+        .select_from(Operator)
+        .where(part.condition(), *seen)
+        .scalar_subquery()
+        for state in ClearingState
+        for part in state_ranges(state, today)
+    ]
+    numbers = iter(session.execute(sa.select(*counts)).one())
+    return {
+        state: sum(next(numbers) for _ in state_ranges(state, today)) for state in ClearingState
+    }
+
+
+def _found(
+    session: Session,
+    principal: Principal,
+    wanted: OperatorFilter,
+    today: date,
+    page: PageRequest,
+) -> list[_Row]:
+    """One row more than the page holds, when there is one."""
+    conditions = [within(principal, col(Operator.enterprise_id))]
+    if wanted.enterprise_id is not None:
+        conditions.append(col(Operator.enterprise_id) == wanted.enterprise_id)
+    if wanted.active is not None:
+        conditions.append(col(Operator.active).is_(wanted.active))
+    after = _after(page)
+    part = _Part(
+        ranges=[
+            one
+            for one in state_ranges(wanted.state, today)
+            if after is None or one.last >= after[0]
+        ],
+        conditions=[*conditions, *_later(after)],
+        limit=page.limit + 1,
+    )
+    words = query_words(wanted.q or "")
+    return _search(session, words, part) if words else _walk(session, part)
+
+
+def _walk(session: Session, part: _Part) -> list[_Row]:
+    """The next rows in the order of an index: range after range, so that nothing is sorted."""
+    rows: list[_Row] = []
+    for one in part.ranges:
+        if len(rows) < part.limit:
+            query = _ROWS.where(one.condition(), *part.conditions).order_by(*_BY_URGENCY)
+            rows += session.execute(query.limit(part.limit - len(rows)))
+    return rows
+
+
+def _search(session: Session, words: list[str], part: _Part) -> list[_Row]:
+    """The next hits: met on a walk by urgency when there are many, else taken and sorted."""
+    many = search_index.finds_many(session, words, _FEW_HITS)
+    found = _search_by_urgency(session, words, part) if many else None
+    return _search_by_hits(session, words, part) if found is None else found
+
+
+def _search_by_hits(session: Session, words: list[str], part: _Part) -> list[_Row]:
+    """Take the hits from the search index, sort them, and only then fetch their rows."""
+    planned = dialect_name(session) == "postgresql"
+    order: Sequence[Any] = _BY_URGENCY if planned else _BY_URGENCY_SORTED
+    keys = (
+        sa.select(col(Operator.urgency), col(Operator.id))
+        .where(
+            search_index.found_by(session, words),
+            sa.or_(*(one.condition(indexed=planned) for one in part.ranges)),
+            *part.conditions,
+        )
+        .order_by(*order)
+        .limit(part.limit)
+    )
+    ids = [row.id for row in session.execute(keys)]
+    rows = {row.id: row for row in session.execute(_ROWS.where(col(Operator.id).in_(ids)))}
+    return [rows[operator_id] for operator_id in ids]
+
+
+def _search_by_urgency(session: Session, words: list[str], part: _Part) -> list[_Row] | None:
+    """The next of many hits, met by walking; None when they turn out to be too far apart."""
+    rows: list[_Row] = []
+    for one in part.ranges:
+        within_range = [one.condition(), *part.conditions]
+        end = session.execute(
+            sa.select(col(Operator.urgency), col(Operator.id))
+            .where(*within_range)
+            .order_by(*_BY_URGENCY)
+            .offset(_FAR_ENOUGH[dialect_name(session)])
+            .limit(1)
+        ).one_or_none()
+        near = [] if end is None else [_key(end.urgency, end.id) > _KEY]
+        query = _ROWS.where(search_index.has_terms(session, words), *within_range, *near)
+        rows += session.execute(query.order_by(*_BY_URGENCY).limit(part.limit - len(rows)))
+        if len(rows) >= part.limit:
+            return rows
+        if end is not None:
+            return None
+    return rows
+
+
+def _key(urgency: date, operator_id: UUID) -> sa.ColumnElement[Any]:
+    return sa.tuple_(sa.literal(urgency, sa.Date), sa.literal(operator_id, sa.Uuid))
+
+
+def _later(after: tuple[date, UUID] | None) -> list[sa.ColumnElement[bool]]:
+    return [] if after is None else [_key(*after) < _KEY]
+
+
+def _after(page: PageRequest) -> tuple[date, UUID] | None:
+    key = page.key(str, str)
+    if key is None:
+        return None
+    try:
+        return date.fromisoformat(key[0]), UUID(key[1])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidCursor from error
+
+
+_KEY = sa.tuple_(col(Operator.urgency), col(Operator.id))
+_BY_URGENCY_SORTED: tuple[sa.ColumnElement[Any], ...] = (
+    sa.literal_column("+operators.urgency"),
+    sa.literal_column("+operators.id"),
+)
+"""The unary plus keeps SQLite from going through the index of urgency for a few hits."""
+
+_BY_URGENCY: tuple[Mapped[Any], ...] = (col(Operator.urgency), col(Operator.id))
+
+_ROWS: sa.Select[*tuple[Any, ...]] = sa.select(
+    col(Operator.id),
+    col(Operator.code),
+    col(Operator.name),
+    col(Operator.enterprise_id),
+    col(Enterprise.name).label("enterprise_name"),
+    col(Operator.department),
+    col(Operator.phone),
+    col(Operator.email),
+    col(Operator.active),
+    col(Operator.attention),
+    col(Operator.lock_date),
+    col(Operator.urgency),
+    col(Operator.last_cleared_at),
+    col(Operator.device_count),
+    col(Operator.device_numbers),
+).join(Enterprise, col(Enterprise.id) == col(Operator.enterprise_id))
+
+
+def _row(row: _Row, today: date) -> OperatorRow:
+    return OperatorRow(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        enterprise_id=row.enterprise_id,
+        enterprise_name=row.enterprise_name,
+        department=row.department,
+        phone=row.phone,
+        email=row.email,
+        active=row.active,
+        clearing_state=state_of(row.attention, row.lock_date, today),
+        lock_date=row.lock_date,
+        last_cleared_at=row.last_cleared_at,
+        device_count=row.device_count,
+        device_numbers=tuple(row.device_numbers.split()),
+    )

@@ -1,0 +1,265 @@
+"""A register to clear: an enterprise with operators and devices that were read, on a fixed day."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
+from app.clearing import queries
+from app.clearing.models import ClearingRequest
+from app.clearing.schemas import RequestCreate
+from app.clearing.service import control, submit
+from app.clearing.states import RequestState, TargetState
+from app.contracts.devices import (
+    DeviceKind,
+    DeviceReading,
+    InvoiceType,
+    LinkState,
+)
+from app.contracts.operations import TypeOutcome
+from app.core.db import Database, Session
+from app.core.ids import new_id
+from app.devices import service as devices_service
+from app.devices.schemas import DeviceCreate
+from app.enterprises import service as enterprises_service
+from app.enterprises.schemas import EnterpriseCreate
+from app.operators import service as operators_service
+from app.operators.schemas import OperatorCreate
+from app.settings import Settings
+
+NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
+DUE = "2026-10"
+LOCK_DATE = date(2026, 11, 16)
+NEXT_LOCK_DATE = date(2026, 12, 15)
+TAX_NO = "91420111LQHQ3ULKA4"
+TYPES = (InvoiceType.SPECIAL_PAPER, InvoiceType.ORDINARY_PAPER)
+
+
+class MovableClock:
+    """A clock that stands still until moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**by)
+
+
+def principal_of(role: Role, *, enterprise_ids: frozenset[UUID] | None = None) -> Principal:
+    """A person with this role."""
+    return Principal(
+        kind=PrincipalKind.ACCOUNT,
+        id=new_id(),
+        name=role.value,
+        display_name=role.value,
+        roles=frozenset({role}),
+        permissions=ROLE_PERMISSIONS[role],
+        enterprise_ids=enterprise_ids,
+    )
+
+
+def reading_of(
+    number: str,
+    types: tuple[InvoiceType, ...] = TYPES,
+    *,
+    summary: dict[str, Any] | None = None,
+    info: dict[str, Any] | None = None,
+    monitor: dict[str, Any] | None = None,
+    **more: Any,
+) -> DeviceReading:
+    """A device that is well (due, unlocked, its clock right), with changes of each part."""
+    link = {
+        "number": number,
+        "kind": DeviceKind.TAX_DISK,
+        "driver": "tax_server",
+        "transport": "http://127.0.0.1:9",
+        "state": LinkState.CONNECTED,
+    }
+    known = {
+        "number": number,
+        "tax_no": TAX_NO,
+        "taxpayer_name": "武汉源华环保科技股份有限公司",
+        "invoice_types": types,
+        "clock_at": datetime(2026, 11, 10, 10, 0),
+        "version": "V2.0.1",
+        "machine_no": 0,
+    }
+    due = {
+        "lock_date": LOCK_DATE,
+        "report_from": datetime(2026, 10, 1),
+        "last_reported_at": datetime(2026, 10, 8, 9, 0),
+    }
+    return DeviceReading.model_validate(
+        {
+            "summary": link | (summary or {}),
+            "info": known | (info or {}),
+            "monitors": [{"invoice_type": kind, **due, **(monitor or {})} for kind in types],
+            "read_at": NOW,
+            **more,
+        }
+    )
+
+
+@dataclass
+class Office:
+    """Makes what a test needs, each with numbers of its own."""
+
+    database: Database
+    settings: Settings
+    clock: MovableClock
+    enterprise_id: UUID
+    made: int = 0
+
+    def operator(
+        self, *, machines: tuple[int, ...] = (0,), read: bool = True, active: bool = True
+    ) -> "Subject":
+        """An operator with one device for each machine number."""
+        self.made += 1
+        with self.database.transaction() as session:
+            data = OperatorCreate(
+                code=f"KP{self.made:04d}",
+                name=f"操作员{self.made}",
+                enterprise_id=self.enterprise_id,
+                active=active,
+            )
+            operator = operators_service.create_operator(
+                session, data=data, principal=SYSTEM, at=self.clock()
+            )
+            devices = [self._device(session, operator.id, place, read) for place in machines]
+            return Subject(operator.id, tuple(devices))
+
+    def _device(self, session: Session, operator_id: UUID, place: int, read: bool) -> UUID:
+        number = f"66{self.made:07d}{place:03d}"
+        machine_no = self.made * 10 + place if place else None
+        data = DeviceCreate(
+            number=number,
+            kind=DeviceKind.TAX_DISK,
+            operator_id=operator_id,
+            machine_no=machine_no,
+        )
+        device = devices_service.register_device(
+            session, data=data, principal=SYSTEM, at=self.clock()
+        )
+        if read:
+            reading = reading_of(number, info={"machine_no": machine_no or 0})
+            devices_service.store_reading(session, device, reading, at=self.clock())
+        return device.id
+
+    def submit(self, subject: "Subject", *, principal: Principal = SYSTEM, **changes: Any) -> UUID:
+        """Submit a request; gives its id."""
+        values = {"operator_id": subject.operator_id, "period": DUE, "reason": "按期清卡"}
+        with self.database.transaction() as session:
+            data = RequestCreate.model_validate(values | changes)
+            return submit.submit_request(
+                session, principal=principal, clock=self.clock, data=data
+            ).id
+
+    def execute(self, request_id: UUID, *, principal: Principal = SYSTEM) -> None:
+        """Start its first attempt; nothing runs it."""
+        self.change(
+            request_id,
+            lambda session, request: control.execute(
+                session, request, principal=principal, settings=self.settings, clock=self.clock
+            ),
+        )
+
+    def change(
+        self, request_id: UUID, change: Callable[[Session, ClearingRequest], object]
+    ) -> None:
+        """Change a request in one transaction."""
+        with self.database.transaction() as session:
+            request = queries.locked_request(session, request_id)
+            change(session, request)
+            session.add(request)
+
+    def state(self, request_id: UUID) -> RequestState:
+        """Where it stands."""
+        with self.database.reading() as session:
+            return queries.request(session, request_id).state
+
+    def put(self, request_id: UUID, state: RequestState) -> None:
+        """Put a request into a state, whatever the rules say."""
+        self.change(request_id, lambda _, request: setattr(request, "state", state))
+
+    def clear_on_device(self, request_id: UUID) -> None:
+        """What the stages leave when every device shows that it is cleared."""
+
+        def change(session: Session, request: ClearingRequest) -> None:
+            for target in queries.targets(session, request.id):
+                target.state = TargetState.CLEARED
+                target.types = [outcome_of(kind).model_dump(mode="json") for kind in TYPES]
+                session.add(target)
+
+        self.change(request_id, change)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An operator and the devices, in the order they were registered."""
+
+    operator_id: UUID
+    device_ids: tuple[UUID, ...]
+
+
+def outcome_of(kind: InvoiceType) -> TypeOutcome:
+    """A type that was cleared."""
+    return TypeOutcome(
+        invoice_type=kind,
+        lock_date_before=LOCK_DATE,
+        lock_date_after=NEXT_LOCK_DATE,
+        reported=True,
+        cleared=True,
+    )
+
+
+def new_office(database: Database, settings: Settings, clock: MovableClock) -> Office:
+    """An enterprise to register operators of."""
+    with database.transaction() as session:
+        data = EnterpriseCreate(tax_no=TAX_NO, name="武汉源华环保科技股份有限公司")
+        enterprise = enterprises_service.create_enterprise(
+            session, data=data, principal=SYSTEM, at=clock()
+        )
+        return Office(database, settings, clock, enterprise.id)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.model_validate({"data_dir": tmp_path, "agent": "off"})
+
+
+@pytest.fixture
+def office(database: Database, settings: Settings, clock: MovableClock) -> Office:
+    """On SQLite."""
+    return new_office(database, settings, clock)
+
+
+@pytest.fixture
+def any_office(any_database: Database, settings: Settings, clock: MovableClock) -> Office:
+    """On each kind of database."""
+    return new_office(any_database, settings, clock)
+
+
+@pytest.fixture
+def person() -> Callable[..., Principal]:
+    """Makes a person with a role: person(Role.OPERATOR, enterprise_ids=…)."""
+    return principal_of
+
+
+@pytest.fixture
+def reading() -> Callable[..., DeviceReading]:
+    """Makes a reading of a device that is well, with changes."""
+    return reading_of
