@@ -50,9 +50,9 @@ fix: $(DEV_STAMP) ## repair what ruff can repair, and format
 migration: $(DEV_STAMP) ## draft the next migration from the models: make migration m="what changes"
 	@test -n '$(m)' || { echo 'usage: make migration m="what changes"' >&2; exit 2; }
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && export QINGKA_DATA_DIR="$$directory" && \
-	number=$$(ls migrations/versions/*.py | wc -l) && \
+	last=$$(ls migrations/versions | sed -n 's/^0*\([0-9]*\)_.*\.py$$/\1/p' | sort -n | tail -1) && \
 	$(BIN)/alembic upgrade head && \
-	$(BIN)/alembic revision --autogenerate --rev-id $$(printf %04d $$((number + 1))) -m '$(m)'
+	$(BIN)/alembic revision --autogenerate --rev-id $$(printf %04d $$((last + 1))) -m '$(m)'
 
 screenshots: $(DEV_STAMP) ## take the pictures of the README from a fresh demo
 	@sh scripts/system_packages.sh test >/dev/null

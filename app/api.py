@@ -7,11 +7,15 @@ from app.backups.api import router as backups
 from app.calendar.api import router as calendar
 from app.clearing.api import router as clearing
 from app.clearing.batch_api import router as batches
+from app.clearing.handover_api import router as handover
 from app.clearing.reconciliation.api import router as reconciliations
 from app.clearing.records_api import router as record_files
 from app.devices.api import router as devices
 from app.enterprises.api import router as enterprises
 from app.invoices.api import router as invoices
+from app.invoices.importing.api import router as invoices_import
+from app.notifications.api import router as notifications
+from app.notifications.webhooks_api import router as webhooks
 from app.operators.api import router as operators
 from app.system.api import router as system
 from app.system.audit_api import router as audit
@@ -22,11 +26,15 @@ for _part in (
     operators,
     devices,
     invoices,
+    invoices_import,
     record_files,  # before `clearing`, whose /clearing-records/{id} would take `export` for an id
     clearing,
     batches,
+    handover,
     reconciliations,
     backups,
+    notifications,
+    webhooks,
     calendar,
     audit,
     accounts,

@@ -14,12 +14,15 @@ from app.agent.config import ConfigError
 from app.agent.virtual.cli import app as virtual_app
 from app.backups.cli import app as backup_app
 from app.clearing.cli import clear, use_engine
+from app.clearing.workflow.processes import NoSlot
 from app.core import migrate as migrations
 from app.core.db import Database
 from app.core.logging import configure
+from app.invoices.cli import app as import_app
 from app.settings import load_settings
 from app.system.audit_cli import app as audit_app
 from app.system.doctor import doctor
+from app.worker import NeedsPostgres, work
 
 app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
 app.add_typer(account_app, name="account")
@@ -32,6 +35,7 @@ if os.name == "posix":  # pseudo-terminals
     virtual_app.command("serial")(serial)
 app.add_typer(backup_app, name="backup")
 app.add_typer(audit_app, name="audit")
+app.add_typer(import_app, name="import")
 app.command()(doctor)
 
 
@@ -66,6 +70,18 @@ def serve(
         else:
             serving.serve(settings, *where)
     except (ConfigError, serving.AlreadyRunning) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def worker() -> None:
+    """只执行工作流，用于 PostgreSQL 上的多进程部署。"""
+    settings = load_settings()
+    configure(settings.log_level)
+    try:
+        work(settings)
+    except (NeedsPostgres, NoSlot) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
 

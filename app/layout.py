@@ -13,7 +13,9 @@ from app.calendar import service as calendar_service
 from app.calendar.rules import Source
 from app.contracts.periods import Period
 from app.core.clock import local_date
+from app.core.db import Session
 from app.core.web import clock_of, database_of
+from app.notifications import queries as notifications_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ _MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
         (
             _Item("备份与恢复", "/backups"),
             _Item("审计", "/audit", Permission.AUDIT_READ),
+            _Item("定期检查", "/inspections"),
         ),
     ),
     (
@@ -69,19 +72,23 @@ _MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             _Item("账号", "/settings/accounts", Permission.ADMIN),
             _Item("API 密钥", "/settings/api-keys", Permission.ADMIN),
             _Item("设备代理", "/devices/agents", Permission.DEVICES_WRITE),
+            _Item("通知渠道", "/settings/channels", Permission.ADMIN),
+            _Item("Webhook", "/settings/webhooks", Permission.ADMIN),
+            _Item("规则", "/settings/rules", Permission.ADMIN),
         ),
     ),
-    ("其他", (_Item("帮助", "/help"), _Item("关于", "/about"))),
+    ("其他", (_Item("通知", "/notifications"), _Item("帮助", "/help"), _Item("关于", "/about"))),
 )
 
 
 def layout(request: Request) -> dict[str, Any]:
-    """The names templates/layout.html uses; asks the database only for the countdown."""
+    """The names templates/layout.html uses; asks the database for the countdown and what is unread."""
     principal = principal_of(request)
+    deadline, counts = _facts(request, principal)
     return {
         "me": _me(principal),
-        "nav": _nav(principal, request.url.path),
-        "deadline": _deadline(request) if principal else None,
+        "nav": _nav(principal, request.url.path, counts),
+        "deadline": deadline,
         "simulated": request.app.state.simulated,
         "version": __version__,
     }
@@ -98,23 +105,25 @@ def _me(principal: Principal | None) -> Me | None:
     )
 
 
-def _nav(principal: Principal | None, path: str) -> list[dict[str, Any]]:
+def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list[dict[str, Any]]:
     if principal is None or principal.must_change_password:
         return []
     groups = []
     for title, items in _MENU:
         allowed = [item for item in items if principal.can(item.permission)]
         if allowed:
-            groups.append({"title": title, "items": [_entry(item, path) for item in allowed]})
+            groups.append(
+                {"title": title, "items": [_entry(item, path, counts) for item in allowed]}
+            )
     return groups
 
 
-def _entry(item: _Item, path: str) -> dict[str, Any]:
+def _entry(item: _Item, path: str, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "label": item.label,
         "href": item.href,
         "current": item.href == _best_match(path),
-        "count": None,
+        "count": counts.get(item.href),
         "bad": False,
     }
 
@@ -127,8 +136,18 @@ def _best_match(path: str) -> str | None:
     return max(exact, key=len, default=None)
 
 
-def _deadline(request: Request) -> Deadline:
-    today = local_date(clock_of(request)())
+def _facts(request: Request, principal: Principal | None) -> tuple[Deadline | None, dict[str, int]]:
+    """The countdown, and the counts of the menu by address."""
+    if principal is None:
+        return None, {}
     with database_of(request).reading() as session:
-        found = calendar_service.deadline_for(session, Period.of(today))
+        deadline = _deadline(session, local_date(clock_of(request)()))
+        if not principal.is_person:
+            return deadline, {}
+        unread = notifications_queries.count_unread(session, principal.id)
+    return deadline, {"/notifications": unread}
+
+
+def _deadline(session: Session, today: date) -> Deadline:
+    found = calendar_service.deadline_for(session, Period.of(today))
     return Deadline(found.deadline, (found.deadline - today).days, found.source != Source.RULE)

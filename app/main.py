@@ -52,7 +52,11 @@ class MountedAgent:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = utc_now, database: Database | None = None
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    database: Database | None = None,
+    executor_id: str = "local",
 ) -> FastAPI:
     """The application. Its lifespan migrates the database and starts the agent and the workflows."""
     database = database or Database(settings.resolved_database_url)
@@ -74,7 +78,9 @@ def create_app(
     app.state.simulated = agent is not None and agent.simulated
     app.state.started_at = clock()
     app.state.after_start = None
-    app.state.engine = Engine(Context(database, settings, clock, app.state.agents))
+    app.state.engine = Engine(
+        Context(database, settings, clock, app.state.agents), executor_id=executor_id
+    )
     error_handlers.install(app)
     app.include_router(api_router)
     app.include_router(pages_router)

@@ -8,6 +8,7 @@ from app.clearing.pages import router as clearing
 from app.devices.pages import router as devices
 from app.enterprises.pages import router as enterprises
 from app.invoices.pages import router as invoices
+from app.notifications.pages import router as notifications
 from app.operators.pages import router as operators
 from app.system.audit_pages import router as audit
 from app.system.pages import router as system
@@ -23,6 +24,7 @@ for _part in (
     enterprises,
     operators,
     backups,
+    notifications,
     audit,
     system,
 ):

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import typer
 import uvicorn
 from fastapi import FastAPI
-from filelock import FileLock, Timeout
 
 from app import demo
 from app.accounts.service import ensure_first_admin
+from app.clearing.workflow.processes import NoSlot, take_slot
 from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
@@ -20,32 +20,28 @@ from app.settings import Settings, load_settings
 STOP_SECONDS = 5
 """How long open answers (a followed progress, say) may take to end at a stop."""
 
-LOCK_NAME = "engine.lock"
-"""Held by the process that runs the mounted agent and the workflows of a data directory."""
-
 
 class AlreadyRunning(Exception):
     """Another process serves this data directory."""
 
 
 @contextmanager
-def engine_lock(settings: Settings) -> Iterator[None]:
-    """Be the one process that runs agent and workflows here; the system frees it however we end."""
-    lock = FileLock(settings.data_dir / LOCK_NAME)
+def engine_place(settings: Settings) -> Iterator[str]:
+    """Be the one process that runs the mounted agent here; gives the name its executions go under."""
     try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise AlreadyRunning(f"另一个进程正在使用数据目录 {settings.data_dir}") from error
+        slot = take_slot(settings, "engine")
+    except NoSlot as error:
+        raise AlreadyRunning(str(error)) from error
     try:
-        yield
+        yield slot.executor_id
     finally:
-        lock.release()
+        slot.release()
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until interrupted. Raises AlreadyRunning, ConfigError."""
-    with engine_lock(settings):
-        app = create_app(settings)
+    with engine_place(settings) as executor_id:
+        app = create_app(settings, executor_id=executor_id)
         migrate.upgrade(app.state.database)
         password = ensure_first_admin(app.state.database, utc_now, settings=settings)
         if password is not None:
@@ -59,11 +55,11 @@ def serve_demo(host: str, port: int) -> None:
     settings = load_settings(
         data_dir=directory, agent_config=directory / demo.CONFIG_NAME, database_url=""
     )
-    with engine_lock(settings):
+    with engine_place(settings) as executor_id:
         virtual = demo.start_virtual(directory / "virtual")
         try:
             demo.write_config(directory / demo.CONFIG_NAME, virtual.address)
-            app = create_app(settings)
+            app = create_app(settings, executor_id=executor_id)
             migrate.upgrade(app.state.database)
             accounts = demo.seed_accounts(app.state.database, settings, utc_now)
             app.state.after_start = lambda: demo.seed_world(app, virtual.address)
@@ -76,8 +72,8 @@ def serve_demo(host: str, port: int) -> None:
 def engine_unless_served(settings: Settings, database: Database) -> Iterator[None]:
     """Run agent and workflows here, for a command, unless a server does it already."""
     try:
-        with engine_lock(settings):
-            app = create_app(settings, database=database)
+        with engine_place(settings) as executor_id:
+            app = create_app(settings, database=database, executor_id=executor_id)
             start(app)
             try:
                 yield

@@ -24,6 +24,13 @@ class AgentMode(StrEnum):
     OFF = "off"
 
 
+class AgentAway(StrEnum):
+    """What becomes of a clearing whose device agent cannot be reached."""
+
+    FAIL = "fail"
+    WAIT = "wait"
+
+
 class Profile(StrEnum):
     """Policy profile: `dengbao` adds what 等保 2.0 三级 asks for (password rotation, separated duties)."""
 
@@ -49,6 +56,13 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="address people use; https makes cookies Secure")
     agent: AgentMode = Field(AgentMode.MOUNTED, description="`mounted` or `off`")
     agent_config: Path | None = Field(None, description="TOML file of the agent's devices")
+    agent_away: AgentAway = Field(
+        AgentAway.FAIL,
+        description="a clearing whose agent is away: `fail`, or `wait` for operation_timeout_seconds",
+    )
+    agent_ca: Path | None = Field(
+        None, description="PEM file of the authority of agents' certificates; empty: the system's"
+    )
     profile: Profile = Field(Profile.STANDARD, description="`standard` or `dengbao`")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     session_idle_minutes: int = Field(
@@ -105,7 +119,9 @@ class Settings(BaseSettings):
         10, ge=1, description="the newest backups of every kind are kept however old they are"
     )
     backup_keep_record_years: int = Field(
-        5, ge=1, description="the backup made before a clearing is kept as long as its record is young"
+        5,
+        ge=1,
+        description="the backup made before a clearing is kept as long as its record is young",
     )
     clearing_concurrency: int = Field(
         100, ge=1, description="clearings running at once in one process"

@@ -41,6 +41,8 @@ class AuditAction(StrEnum):
     AGENT_REGISTERED = "agent.registered"
     AGENT_CHANGED = "agent.changed"
     AGENT_REMOVED = "agent.removed"
+    AGENT_ENROLLMENT_CREATED = "agent.enrollment_created"
+    AGENT_ENROLLED = "agent.enrolled"
     INVOICE_CREATED = "invoice.created"
     INVOICE_IMPORTED = "invoice.imported"
     INVOICE_CHANGED = "invoice.changed"
@@ -136,6 +138,8 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.AGENT_REGISTERED: "登记设备代理",
     AuditAction.AGENT_CHANGED: "修改设备代理",
     AuditAction.AGENT_REMOVED: "移除设备代理",
+    AuditAction.AGENT_ENROLLMENT_CREATED: "生成设备代理登记码",
+    AuditAction.AGENT_ENROLLED: "设备代理自行登记",
     AuditAction.INVOICE_CREATED: "新增发票",
     AuditAction.INVOICE_IMPORTED: "导入发票",
     AuditAction.INVOICE_CHANGED: "修改发票",

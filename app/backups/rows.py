@@ -4,13 +4,14 @@ import base64
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from app.core.db import MoneyType, Session, UtcDateTime
+from app.core.db import MoneyType, Session, UtcDateTime, dialect_name
 
 Row = Mapping[str, Any]
 _BATCH = 1000
@@ -64,8 +65,24 @@ def encoded(values: Row) -> dict[str, Any]:
     return {name: encode(values[name]) for name in sorted(values)}
 
 
+@cache
+def stored(table: sa.Table) -> sa.Table:
+    """The table with texts as they are stored, so that one nobody can read any more is kept as well."""
+    columns = [
+        sa.Column(column.name, _stored_type(column.type), primary_key=column.primary_key)
+        for column in table.columns
+    ]
+    return sa.Table(table.name, sa.MetaData(), *columns)
+
+
+def _stored_type(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    text = isinstance(kind, sa.types.TypeDecorator) and isinstance(kind.impl_instance, sa.String)
+    return sa.String() if text else kind
+
+
 def table_rows(session: Session, table: sa.Table) -> Iterator[dict[str, Any]]:
     """Every row in the order of the primary key, with constant memory."""
+    table = stored(table)
     statement = sa.select(table).order_by(*_order(session, table))
     result = session.execute(statement.execution_options(yield_per=_BATCH))
     for row in result.mappings():
@@ -74,12 +91,7 @@ def table_rows(session: Session, table: sa.Table) -> Iterator[dict[str, Any]]:
 
 def _order(session: Session, table: sa.Table) -> Iterator[sa.ColumnElement[Any]]:
     """Text by its code points, which is the order of SQLite, whatever the database's locale is."""
-    postgresql = session.get_bind().dialect.name == "postgresql"
+    postgresql = dialect_name(session) == "postgresql"
     for column in table.primary_key:
-        if postgresql and isinstance(column.type, sa.String):
-            yield sa.collate(column, "C")
-        elif postgresql and isinstance(column.type, sa.types.TypeDecorator):
-            text = isinstance(column.type.impl_instance, sa.String)
-            yield sa.collate(sa.cast(column, sa.String), "C") if text else column
-        else:
-            yield column
+        text = isinstance(column.type, sa.String)
+        yield sa.collate(column, "C") if postgresql and text else column

@@ -1,6 +1,5 @@
 """REST API of clearing: requests, their progress, records, and the pre-checks of an operator."""
 
-from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -15,7 +14,7 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import facts, live, prechecks, queries
 from app.clearing.deps import VisibleRequest
 from app.clearing.public import record_public, request_public, requests_public
-from app.clearing.queries import RecordFilter
+from app.clearing.record_filters import RecordFilterDep
 from app.clearing.schemas import (
     AttachmentPublic,
     CheckPublic,
@@ -28,12 +27,10 @@ from app.clearing.schemas import (
     ReviewBody,
 )
 from app.clearing.service import attachments, control, review, submit
-from app.clearing.states import RequestState, Result
+from app.clearing.states import RequestState
 from app.contracts.periods import Period
 from app.core import sse
-from app.core.clock import SHANGHAI
 from app.core.pagination import Page
-from app.core.schemas import SearchText
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.devices.connections import AgentClients
 from app.operators import queries as operators_queries
@@ -275,18 +272,9 @@ def list_records(
     session: Reading,
     principal: Reader,
     page: Paging,
-    period: Annotated[Period | None, Query()] = None,
-    operator_id: Annotated[UUID | None, Query()] = None,
-    device_id: Annotated[UUID | None, Query()] = None,
-    result: Annotated[Result | None, Query()] = None,
-    q: SearchText = None,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    wanted: RecordFilterDep,
 ) -> Page[RecordPublic]:
     """Clearing records, newest first."""
-    wanted = RecordFilter(
-        period, operator_id, device_id, result, q or "", _start(first), _start(last, days=1)
-    )
     rows, cursor = queries.page_of_records(session, principal, page, wanted)
     return Page(items=[record_public(row) for row in rows], next_cursor=cursor)
 
@@ -295,9 +283,3 @@ def list_records(
 def get_record(record_id: UUID, session: Reading, principal: Reader) -> RecordPublic:
     """One record."""
     return record_public(queries.record(session, record_id, principal))
-
-
-def _start(day: date | None, days: int = 0) -> datetime | None:
-    if day is None or day >= date.max - timedelta(days=2):
-        return None
-    return datetime.combine(day + timedelta(days=days), time.min, SHANGHAI)

@@ -90,6 +90,14 @@ class ExceptionalIncomplete(Conflict):
     remedy = "补齐清单中的资料并上传附件后再审核。"
 
 
+class HandoverBlocked(Conflict):
+    """An open request stands against handing the device over."""
+
+    code = "clearing.handover_blocked"
+    title = "有未完成的清卡申请，暂时不能移交"
+    remedy = "等清卡结束，或取消该申请后再移交。"
+
+
 class OwnRequest(Forbidden):
     """Nobody reviews their own request."""
 

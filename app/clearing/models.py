@@ -243,6 +243,15 @@ class ClearedType(SQLModel, table=True):
     record_id: UUID = Field(foreign_key="clearing_records.id", index=True)
 
 
+class EngineProcess(SQLModel, table=True):
+    """A process that executes clearings, as long as it says so; another takes a silent one's work over."""
+
+    __tablename__ = "engine_processes"
+
+    executor_id: str = Field(max_length=64, primary_key=True)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class NumberSeries(SQLModel, table=True):
     """The last number given out in a series, e.g. QK202611."""
 

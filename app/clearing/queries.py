@@ -90,9 +90,7 @@ def unreviewed(session: Session, *, before: datetime) -> list[ClearingRequest]:
     """Requests that were submitted before then and nobody has reviewed, the oldest first."""
     statement = (
         select(ClearingRequest)
-        .where(
-            ClearingRequest.state == RequestState.SUBMITTED, ClearingRequest.created_at < before
-        )
+        .where(ClearingRequest.state == RequestState.SUBMITTED, ClearingRequest.created_at < before)
         .order_by(col(ClearingRequest.id))
     )
     return list(session.exec(statement))
@@ -201,6 +199,29 @@ def open_request_of(session: Session, operator_id: UUID) -> ClearingRequest | No
         .limit(1)
     )
     return session.exec(statement).first()
+
+
+def open_requests_of_device(session: Session, device_id: UUID) -> list[ClearingRequest]:
+    """Requests that hold the device; there is one at most."""
+    statement = (
+        select(ClearingRequest)
+        .join(ClearingTarget, col(ClearingTarget.request_id) == ClearingRequest.id)
+        .where(ClearingTarget.device_id == device_id, col(ClearingTarget.open))
+        .with_for_update(of=ClearingRequest)
+    )
+    return list(session.exec(statement))
+
+
+def open_requests_by(
+    session: Session, enterprise_id: UUID, requested_by: str
+) -> list[ClearingRequest]:
+    """Requests of an enterprise somebody asked for that are not at their end."""
+    statement = select(ClearingRequest).where(
+        ClearingRequest.enterprise_id == enterprise_id,
+        ClearingRequest.requested_by == requested_by,
+        col(ClearingRequest.state).in_(OPEN_STATES),
+    )
+    return list(session.exec(statement.order_by(col(ClearingRequest.id))))
 
 
 def newest_request_of(session: Session, operator_id: UUID) -> ClearingRequest | None:

@@ -13,6 +13,8 @@ from app.core.clock import SHANGHAI
 from app.core.forms import blank_is_none
 from app.core.schemas import SearchText
 
+_FIRST, _LAST = date(1970, 1, 2), date(9999, 12, 29)
+
 Day = Annotated[date | None, blank_is_none]
 
 
@@ -50,9 +52,11 @@ def texts(wanted: RecordFilter) -> dict[str, str]:
 
 
 def _midnight(day: date | None, days: int = 0) -> datetime | None:
-    if day is None or day >= date.max - timedelta(days=2):
+    """The beginning of the day; days no record can be of are drawn to the edge of what can be stored."""
+    if day is None:
         return None
-    return datetime.combine(day + timedelta(days=days), time.min, SHANGHAI)
+    near = min(max(day, _FIRST), _LAST) + timedelta(days=days)
+    return datetime.combine(near, time.min, SHANGHAI)
 
 
 def _day(moment: datetime | None, days: int = 0) -> date | None:

@@ -39,6 +39,12 @@ FAULTS: dict[str, FaultKind] = _kinds(
         "在“税控设备 → 设备代理”重新登记该代理。",
         False,
     ),
+    (
+        "agent.certificate",
+        "设备代理的证书不可信",
+        "确认代理没有被替换：核对证书指纹，或为该代理生成登记码重新登记。",
+        False,
+    ),
     ("agent.version", "设备代理版本不兼容", "把设备代理升级到与本系统相同的版本。", False),
     ("agent.failed", "设备代理内部错误", "收集诊断信息并联系技术支持；重试是安全的。", True),
     (

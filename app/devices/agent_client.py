@@ -8,9 +8,10 @@ caller's loop. Every failure is an `AgentFault` with a code of the catalogue.
 import asyncio
 import json
 import ssl
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import date
-from functools import cache
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -20,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
+    AgentEvent,
     AgentStatus,
     DeviceInvoice,
     DeviceReading,
@@ -28,8 +30,9 @@ from app.contracts.devices import (
     Statistics,
 )
 from app.contracts.faults import FAULTS, fault
-from app.contracts.operations import Fault, Operation, OperationRequest
+from app.contracts.operations import FINAL_STATES, Fault, Operation, OperationRequest
 from app.contracts.periods import Period
+from app.core.tls import trusting
 from app.errors import BadGateway
 
 M = TypeVar("M", bound=Message)
@@ -37,6 +40,9 @@ T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """A read waits for the device; a connection does not."""
+
+_EVENTS_TIMEOUT = httpx.Timeout(45.0, connect=5.0)
+"""An agent with nothing to tell says so every fifteen seconds."""
 
 _SUMMARIES = TypeAdapter(list[DeviceSummary])
 _STATISTICS = TypeAdapter(list[Statistics])
@@ -68,11 +74,13 @@ class AgentClient:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         timeout: httpx.Timeout = TIMEOUT,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = f"{base_url.rstrip('/')}/agent/v1"
         self._token = token
         self._transport = transport
         self._timeout = timeout
+        self._verify = verify
         self._open: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,6 +125,14 @@ class AgentClient:
         """How far an operation is."""
         return _run(self.operation_async(operation_id))
 
+    def cancel(self, operation_id: UUID) -> Operation:
+        """Cancel an operation that has not written to the device yet. AgentFault `agent.not_cancellable`."""
+        return _run(self.cancel_async(operation_id))
+
+    def run(self, number: str, request: OperationRequest, *, seconds: float) -> Operation:
+        """Give the agent an operation and wait until it has ended. AgentFault `device.timeout` if it does not."""
+        return _run(self._run_async(number, request, seconds))
+
     async def status_async(self) -> AgentStatus:
         """See `status`."""
         found = await self._get("/status", TypeAdapter(AgentStatus))
@@ -157,6 +173,42 @@ class AgentClient:
         """See `operation`."""
         return await self._get(f"/operations/{operation_id}", TypeAdapter(Operation))
 
+    async def cancel_async(self, operation_id: UUID) -> Operation:
+        """See `cancel`."""
+        answer = await self._send("DELETE", f"/operations/{operation_id}")
+        return _parsed(TypeAdapter(Operation), answer)
+
+    async def events_async(self) -> AsyncIterator[AgentEvent | None]:
+        """What the agent notices from now on, for ever; None whenever it only shows that it is there.
+
+        The first None comes at once: what happens after it is not missed.
+        """
+        async with self._client() as client:
+            try:
+                async with client.stream("GET", "/events", timeout=_EVENTS_TIMEOUT) as answer:
+                    if not answer.is_success:
+                        await answer.aread()
+                        raise AgentFault(_fault_of(answer))
+                    async for line in answer.aiter_lines():
+                        if line.startswith("data:"):
+                            yield _event(line.removeprefix("data:"))
+                        elif line.startswith(":"):
+                            yield None
+            except httpx.HTTPError as error:
+                raise _unreachable(error) from error
+
+    async def _run_async(self, number: str, request: OperationRequest, seconds: float) -> Operation:
+        async with self:
+            operation = await self.submit_async(number, request)
+            deadline = monotonic() + seconds
+            while operation.state not in FINAL_STATES:
+                if (left := deadline - monotonic()) <= 0:
+                    raise AgentFault(fault("device.timeout"))
+                query = {"wait": f"{min(left, 10):.1f}"}
+                path = f"/operations/{request.id}"
+                operation = await self._get(path, TypeAdapter(Operation), query)
+        return operation
+
     async def find_operation_async(self, operation_id: UUID) -> Operation | None:
         """The same, or None when the agent never took it."""
         try:
@@ -172,26 +224,27 @@ class AgentClient:
         return _parsed(adapter, await self._send("GET", path, params=query))
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        if self._open is not None:
-            return await _answer(self._open, method, path, request)
-        async with self._connect() as client:
+        async with self._client() as client:
             return await _answer(client, method, path, request)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The one that is open, else one for this call."""
+        if self._open is not None:
+            yield self._open
+            return
+        async with self._connect() as client:
+            yield client
 
     def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=self._base_url,
             headers={"Authorization": f"Bearer {self._token}"},
             transport=self._transport,
-            verify=_tls(),
+            verify=self._verify or trusting(),
             timeout=self._timeout,
             trust_env=False,
         )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Made once: reading the certificates of the system is slow."""
-    return ssl.create_default_context()
 
 
 def _run(call: Coroutine[Any, Any, T]) -> T:
@@ -204,13 +257,33 @@ async def _answer(
     try:
         answer = await client.request(method, path, **request)
     except httpx.HTTPError as error:
-        raise AgentFault(
-            fault("agent.unreachable", device_message=type(error).__name__),
-            never_sent=isinstance(error, _NEVER_SENT),
-        ) from error
+        raise _unreachable(error) from error
     if answer.is_success:
         return answer
     raise AgentFault(_fault_of(answer))
+
+
+def _unreachable(error: httpx.HTTPError) -> AgentFault:
+    if _is_wrong_certificate(error):
+        reason = fault("agent.certificate", device_message=type(error).__name__)
+    else:
+        reason = fault("agent.unreachable", device_message=type(error).__name__)
+    return AgentFault(reason, never_sent=isinstance(error, _NEVER_SENT))
+
+
+def _is_wrong_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _event(text: str) -> AgentEvent:
+    try:
+        return AgentEvent.model_validate_json(text)
+    except ValidationError as error:
+        raise AgentFault(fault("agent.failed", message="设备代理的事件无法识别")) from error
 
 
 _NEVER_SENT = (

@@ -7,9 +7,11 @@ import httpx
 from app.contracts.faults import fault
 from app.core.crypto import NotOpened, seal, unseal
 from app.core.security import derive_key, same
+from app.core.tls import pinned_context, trusting
 from app.devices.agent_client import AgentClient, AgentFault
-from app.devices.models import MOUNTED, Agent
-from app.settings import Settings
+from app.devices.models import DIAL, MOUNTED, Agent, AgentState
+from app.devices.transports import Patient, Registered
+from app.settings import AgentAway, Settings
 
 TransportFactory = Callable[[], httpx.AsyncBaseTransport]
 
@@ -35,20 +37,51 @@ def is_token(settings: Settings, agent: Agent, token: str) -> bool:
         return False
 
 
-def client_of(agent: Agent, settings: Settings) -> AgentClient:
-    """A client of the agent. Raises AgentFault when its token cannot be read or it is not mounted."""
+def client_of(
+    agent: Agent, settings: Settings, *, checking: bool = False, patient: bool = False
+) -> AgentClient:
+    """A client of the agent.
+
+    `patient`: wait for an agent that is away, where QINGKA_AGENT_AWAY says so. `checking`: only to ask
+    what it is, also when it was found incompatible. Raises AgentFault when its token cannot be read, it
+    is not mounted, or it is incompatible.
+    """
+    if agent.state is AgentState.INCOMPATIBLE and not checking:
+        raise AgentFault(fault("agent.version"))
+    waits = settings.operation_timeout_seconds
+    patience = waits if patient and settings.agent_away is AgentAway.WAIT else 0.0
+    if agent.base_url.startswith(DIAL):
+        return AgentClient("http://dial", "", _dialled(agent.base_url, patience))
+    token = _token(settings, agent)
+    if agent.base_url.startswith(MOUNTED):
+        return AgentClient("http://mounted", token, _mounted(agent.base_url))
+    context = pinned_context(agent.pin) if agent.pin else trusting(settings.agent_ca)
+    if not patience:
+        return AgentClient(agent.base_url, token, verify=context)
+    direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+    return AgentClient(agent.base_url, token, Patient(direct, patience))
+
+
+def _token(settings: Settings, agent: Agent) -> str:
     try:
-        token = unseal(_key(settings), agent.sealed_token, context=str(agent.id))
+        return unseal(_key(settings), agent.sealed_token, context=str(agent.id))
     except NotOpened as error:
         raise AgentFault(
             fault("agent.unauthorized", message="设备代理的令牌无法解密，系统密钥可能已更换")
         ) from error
-    if not agent.base_url.startswith(MOUNTED):
-        return AgentClient(agent.base_url, token)
-    factory = agent_transports.get(agent.base_url)
+
+
+def _mounted(base_url: str) -> httpx.AsyncBaseTransport:
+    factory = agent_transports.get(base_url)
     if factory is None:
         raise AgentFault(fault("agent.unreachable", message="内置设备代理没有运行"))
-    return AgentClient("http://mounted", token, factory())
+    return factory()
+
+
+def _dialled(base_url: str, patience: float) -> httpx.AsyncBaseTransport:
+    """The transport registered when a request is made: an agent that dials out comes and goes."""
+    registered = Registered(lambda: agent_transports.get(base_url))
+    return Patient(registered, patience) if patience else registered
 
 
 def _key(settings: Settings) -> bytes:

@@ -22,9 +22,13 @@ class _Open:
 
 
 class AgentClients:
-    """Gives the connected client of an agent; makes a new one when the agent's row has changed."""
+    """Gives the connected client of an agent; makes a new one when the agent's row has changed.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    `patient`: requests wait for an agent that is away, where QINGKA_AGENT_AWAY says so.
+    """
+
+    def __init__(self, database: Database, settings: Settings, *, patient: bool = False) -> None:
+        self._patient = patient
         self._database = database
         self._settings = settings
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UUID, _Open]] = (
@@ -47,4 +51,4 @@ class AgentClients:
     def _make(self, agent_id: UUID) -> tuple[AgentClient, int]:
         with self._database.reading() as session:
             agent = queries.get_agent(session, agent_id)
-            return client_of(agent, self._settings), agent.revision
+            return client_of(agent, self._settings, patient=self._patient), agent.revision

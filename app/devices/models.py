@@ -57,7 +57,7 @@ class Agent(SQLModel, table=True):
         sa.CheckConstraint("base_url <> ''", name="base_url"),
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("base_url"),
-        sa.UniqueConstraint("token_hash"),
+        sa.Index("uq_agents_token_hash", "token_hash", unique=True),
     )
 
     id: UUID = Field(default_factory=new_id, sa_column=sa.Column(sa.Uuid, primary_key=True))
@@ -115,9 +115,7 @@ class AgentEnrollment(SQLModel, table=True):
     )
     agent_id: UUID | None = Field(
         default=None,
-        sa_column=sa.Column(
-            sa.Uuid, sa.ForeignKey("agents.id", ondelete="CASCADE"), nullable=True
-        ),
+        sa_column=sa.Column(sa.Uuid, sa.ForeignKey("agents.id", ondelete="CASCADE"), nullable=True),
     )
 
 

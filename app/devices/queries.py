@@ -15,7 +15,14 @@ from app.accounts.principal import Principal
 from app.contracts.devices import DeviceKind
 from app.core.db import Session
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
-from app.devices.models import Agent, Device, DeviceMonitor, DeviceState
+from app.devices.models import (
+    Agent,
+    AgentEnrollment,
+    AgentLease,
+    Device,
+    DeviceMonitor,
+    DeviceState,
+)
 from app.enterprises.models import Enterprise
 from app.enterprises.queries import within
 from app.errors import NotFound
@@ -193,6 +200,41 @@ def agent_for_change(session: Session, agent_id: UUID) -> Agent:
 def agent_by_url(session: Session, base_url: str) -> Agent | None:
     """The agent at this address."""
     return session.exec(select(Agent).where(Agent.base_url == base_url)).one_or_none()
+
+
+def agent_by_name(session: Session, name: str) -> Agent | None:
+    """The agent of this name, locked until the transaction ends."""
+    return session.exec(select(Agent).where(Agent.name == name).with_for_update()).one_or_none()
+
+
+def agent_by_token(session: Session, token_hash: str) -> Agent | None:
+    """The agent that dials out with the token of this hash, locked until the transaction ends."""
+    query = select(Agent).where(Agent.token_hash == token_hash).with_for_update()
+    return session.exec(query).one_or_none()
+
+
+def enrollment_by_code(session: Session, code_hash: str) -> AgentEnrollment | None:
+    """The enrollment with the code of this hash, locked until the transaction ends."""
+    query = select(AgentEnrollment).where(AgentEnrollment.code_hash == code_hash)
+    return session.exec(query.with_for_update()).one_or_none()
+
+
+def leases(session: Session) -> dict[UUID, AgentLease]:
+    """Who follows which agent's events."""
+    return {lease.agent_id: lease for lease in session.exec(select(AgentLease))}
+
+
+def changed_since(
+    session: Session, principal: Principal, since: datetime, *, limit: int = 1000
+) -> list[Device]:
+    """Devices this principal may see that were changed at or after `since`, in order."""
+    query = (
+        select(Device)
+        .where(Device.updated_at >= since, within(principal, col(Device.enterprise_id)))
+        .order_by(col(Device.updated_at))
+        .limit(limit)
+    )
+    return list(session.exec(query))
 
 
 def all_agents(session: Session) -> list[Agent]:

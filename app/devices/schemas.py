@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from app.contracts.devices import DeviceKind, InvoiceType, LinkState
 from app.core.money import Money
 from app.core.schemas import ABSENT, Input, Name, Patch
+from app.core.tls import normal_pin
 from app.devices.models import MOUNTED, AgentState, Device, DeviceMonitor, DeviceState
 from app.devices.states import TypeState, as_shown, clock_now, type_state, worst
 
@@ -143,6 +144,7 @@ class DevicePublic(BaseModel):
     machine_no: int | None
     version: str
     state: DeviceState
+    can_set_clock: bool
     clearing_state: TypeState | None = Field(description="the worst of its types; null: never read")
     simulated: bool
     tax_no: str
@@ -190,12 +192,21 @@ class RefreshResult(DevicePublic):
     changes: list[ChangePublic]
 
 
+def _checked_pin(text: str) -> str:
+    return normal_pin(text) if text.strip() else ""
+
+
+Pin = Annotated[str, StringConstraints(max_length=100), AfterValidator(_checked_pin)]
+"""SHA-256 of the only certificate an agent may show, in hex; empty: an authority vouches for it."""
+
+
 class AgentCreate(Input):
     """A new agent. Without a token one is made, to be set on the agent."""
 
     name: Name
     base_url: BaseUrl
     token: Token | None = None
+    pin: Pin = ""
 
 
 class AgentUpdate(Patch):
@@ -204,6 +215,7 @@ class AgentUpdate(Patch):
     name: Name = ABSENT
     base_url: BaseUrl = ABSENT
     token: Token = ABSENT
+    pin: Pin = ABSENT
 
 
 class AgentPublic(BaseModel):
@@ -213,7 +225,10 @@ class AgentPublic(BaseModel):
 
     id: UUID
     name: str
-    base_url: str
+    base_url: str = Field(
+        description="`mounted:` is inside the server, `dial:…` connects by itself"
+    )
+    pin: str
     version: str
     simulated: bool
     state: AgentState
@@ -224,6 +239,40 @@ class AgentCreated(AgentPublic):
     """An agent just registered, with its token: this once."""
 
     token: str
+
+
+class EnrollmentCreate(Input):
+    """A code for an agent to register itself with; an existing agent's name enrolls that one anew."""
+
+    name: Name
+
+
+class EnrollmentCreated(BaseModel):
+    """The code, this once."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    expires_at: datetime
+    code: str
+
+
+def _https(text: str) -> str:
+    if not text.startswith("https://"):
+        raise ValueError("代理的地址应为 https://主机:端口")
+    return text
+
+
+class EnrollRequest(Input):
+    """What an agent registers itself with. Without `base_url` it dials out."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    token: Token
+    version: Annotated[str, StringConstraints(max_length=40)]
+    contract_version: int
+    base_url: Annotated[BaseUrl, AfterValidator(_https)] | None = None
+    pin: Pin = ""
 
 
 class DiscoveredPublic(BaseModel):

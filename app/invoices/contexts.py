@@ -38,6 +38,7 @@ class InvoicesPage:
     limit: int
     rows: tuple[InvoiceRow, ...]
     pager: Pager
+    can_import: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +56,51 @@ class InvoicePage:
     can_change: bool = False
     dialog_open: bool = False
     reason: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStartPage:
+    """invoices/import_start.html: the form that takes a file."""
+
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A field of the ledger and the header of its column, "" for none."""
+
+    name: str
+    label: str
+    header: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A row of the file with what is wrong with it; `cells` are empty in a report."""
+
+    line: int
+    cells: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPage:
+    """invoices/import.html: the columns as they are understood; once `done`, the report instead."""
+
+    id: str
+    name: str
+    header_line: int = 0
+    headers: tuple[str, ...] = ()
+    columns: tuple[ColumnChoice, ...] = ()
+    preview: tuple[ImportRow, ...] = ()
+    device_number: str = ""
+    invoice_type: str = ""
+    assume_uploaded: bool = False
+    done: bool = False
+    accepted: int = 0
+    refused: int = 0
+    unchanged: int = 0
+    refused_rows: tuple[ImportRow, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)

@@ -80,7 +80,9 @@ RULES: dict[EventKind, Rule] = {
     EventKind.TEST: _rule("测试通知"),
 }
 
-SUBSCRIBABLE = tuple(kind for kind in EventKind if kind is not EventKind.TEST)
+SUBSCRIBABLE: tuple[EventKind, ...] = tuple(
+    kind for kind in EventKind if kind is not EventKind.TEST
+)
 """What channels and webhooks may be registered for; a test goes to the one that is tested."""
 
 ROLES_OF: dict[Concern, frozenset[Role]] = {

@@ -24,10 +24,7 @@ from app.operators.models import Operator
 from app.operators.search import query_words
 from app.operators.states import ClearingState, UrgencyRange, state_of, state_ranges
 
-_FEW_HITS = 3000
-"""Up to this many hits of a search are fetched and sorted; more are met soon on the way by urgency."""
-
-_FAR_ENOUGH = {"sqlite": 20_000, "postgresql": 1000}
+_FAR_ENOUGH = {"sqlite": 8000, "postgresql": 1000}
 """How many operators are looked at by urgency before a search gives up and sorts its hits after all."""
 
 _Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
@@ -163,7 +160,7 @@ def _walk(session: Session, part: _Part) -> list[_Row]:
 
 def _search(session: Session, words: list[str], part: _Part) -> list[_Row]:
     """The next hits: met on a walk by urgency when there are many, else taken and sorted."""
-    many = search_index.finds_many(session, words, _FEW_HITS)
+    many = search_index.finds_many(session, words)
     found = _search_by_urgency(session, words, part) if many else None
     return _search_by_hits(session, words, part) if found is None else found
 

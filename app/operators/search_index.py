@@ -6,6 +6,7 @@ that writes them: it is called in the transaction of every change of a name, cod
 
 from collections.abc import Sequence
 from itertools import count
+from math import isqrt
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -130,14 +131,17 @@ def found_by(session: Session, words: list[str]) -> sa.ColumnElement[bool]:
     return col(Operator.search_id).in_(hits)
 
 
-def finds_many(session: Session, words: list[str], limit: int) -> bool:
-    """Whether the words find at least `limit` operators.
+def finds_many(session: Session, words: list[str]) -> bool:
+    """Whether the words find so many operators that a page of them is met soon on a walk by urgency.
 
-    SQLite counts no further than that. PostgreSQL would go through every term that begins with a word
-    before it knew, so there short words are taken to find many.
+    SQLite counts no further than the number h of hits at which both ways cost the same: sorting costs
+    about 4 µs a hit, walking about 10 µs an operator, 51 / h of all of them. PostgreSQL would go
+    through every term that begins with a word before it knew, so there short words are taken to find
+    many.
     """
     if dialect_name(session) == "postgresql":
         return all(len(word) <= _SHORT[_kind(word)] for word in words)
+    limit = isqrt(_EVEN * session.execute(_LAST_SEARCH_ID).scalar_one()) + 1
     hits = (
         sa.select(_FTS.c.rowid)
         .where(_FTS.c.operator_search.op("MATCH")(_fts_query(words)))
@@ -147,6 +151,7 @@ def finds_many(session: Session, words: list[str], limit: int) -> bool:
     return bool(session.execute(sa.select(sa.func.count()).select_from(hits)).scalar_one() >= limit)
 
 
+_EVEN = 10 * 51 // 4
 _SHORT = {"digits": 7, "letters": 3, "other": 2}
 """Up to this length a word may well find every tenth operator."""
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _clearing_batches()
     _idempotency_keys()
     _number_series()
+    _engine_processes()
     _backups()
     _clearing_requests()
     _clearing_attachments()
@@ -72,6 +73,15 @@ def _idempotency_keys() -> None:
     )
     op.create_index(
         op.f("ix_idempotency_keys_started_at"), "idempotency_keys", ["started_at"], unique=False
+    )
+
+
+def _engine_processes() -> None:
+    op.create_table(
+        "engine_processes",
+        sa.Column("executor_id", sa.String(length=64), nullable=False),
+        sa.Column("seen_at", db.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("executor_id", name=op.f("pk_engine_processes")),
     )
 
 

@@ -28,13 +28,8 @@ def upgrade() -> None:
 
 def _agents() -> None:
     op.add_column("agents", sa.Column("pin", sa.String(64), nullable=False, server_default=""))
-    if op.get_bind().dialect.name == "sqlite":
-        # A unique constraint can come only with the column, which SQLite adds only without one; an
-        # index made by hand would not be the constraint. Nothing refers to this table's rowids.
-        op.execute(_AGENTS_SQLITE)
-        return
     op.add_column("agents", sa.Column("token_hash", sa.String(64), nullable=True))
-    op.create_unique_constraint(op.f("uq_agents_token_hash"), "agents", ["token_hash"])
+    op.create_index("uq_agents_token_hash", "agents", ["token_hash"], unique=True)
 
 
 def _agent_enrollments() -> None:

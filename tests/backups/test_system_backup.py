@@ -102,9 +102,9 @@ def test_is_one_moment_although_others_write(
 
 
 def test_restores_into_a_new_sqlite_file(
-    database: Database, local: Storage, populate: Any, clock: Any, tmp_path: Path
+    database: Database, local: Storage, populate: Any, back_up: Any, clock: Any, tmp_path: Path
 ) -> None:
-    populate(database)
+    back_up(database, local, populate(database))
     before = _everything(database)
     settings = Settings(data_dir=tmp_path)
     backup = service.back_up_system(database, local, settings, actor=SYSTEM.actor, clock=clock)
@@ -134,9 +134,10 @@ def test_restores_into_a_new_postgresql_database(
     populate: Any,
     clock: Any,
     tmp_path: Path,
+    back_up: Any,
 ) -> None:
     database = Database(postgres_url)
-    populate(database)
+    back_up(database, local, populate(database))
     before = _everything(database)
     settings = Settings(data_dir=tmp_path)
     backup = service.back_up_system(database, local, settings, actor=SYSTEM.actor, clock=clock)
@@ -177,7 +178,7 @@ def test_a_damaged_archive_makes_no_database(
         info = whole.getinfo("database.sqlite3")
         place = info.header_offset + 400
     data = bytearray(path.read_bytes())
-    data[place] ^= 1
+    data[place : place + 64] = bytes(64)
     path.write_bytes(data)
     with path.open("rb") as file, pytest.raises(service.BackupFailed):
         service.restore_system(file, f"sqlite:///{tmp_path / 'new.db'}")

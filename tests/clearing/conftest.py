@@ -11,10 +11,10 @@ import pytest
 
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
 from app.clearing import queries
-from app.clearing.models import ClearingRequest
+from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import control, submit
-from app.clearing.states import RequestState, TargetState
+from app.clearing.states import Kind, Mode, RequestState, Result, Scope, TargetState
 from app.contracts.devices import (
     DeviceKind,
     DeviceReading,
@@ -25,6 +25,7 @@ from app.contracts.operations import TypeOutcome
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices import service as devices_service
+from app.devices.models import Device
 from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
@@ -34,6 +35,7 @@ from app.settings import Settings
 
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 DUE = "2026-10"
+DUE_DAY = date(2026, 11, 10)
 LOCK_DATE = date(2026, 11, 16)
 NEXT_LOCK_DATE = date(2026, 12, 15)
 TAX_NO = "91420111LQHQ3ULKA4"
@@ -119,9 +121,7 @@ class Office:
     enterprise_id: UUID
     made: int = 0
 
-    def operator(
-        self, *, machines: tuple[int, ...] = (0,), read: bool = True, active: bool = True
-    ) -> "Subject":
+    def operator(self, *, machines: tuple[int, ...] = (0,), read: bool = True) -> "Subject":
         """An operator with one device for each machine number."""
         self.made += 1
         with self.database.transaction() as session:
@@ -129,7 +129,6 @@ class Office:
                 code=f"KP{self.made:04d}",
                 name=f"操作员{self.made}",
                 enterprise_id=self.enterprise_id,
-                active=active,
             )
             operator = operators_service.create_operator(
                 session, data=data, principal=SYSTEM, at=self.clock()
@@ -180,6 +179,53 @@ class Office:
             request = queries.locked_request(session, request_id)
             change(session, request)
             session.add(request)
+
+    def add_record(self, session: Session, device_id: UUID, **changes: Any) -> ClearingRecord:
+        """A record of a device that succeeded, and the confirmed request it is of."""
+        device = session.get_one(Device, device_id)
+        request = ClearingRequest(
+            number=queries.next_number(session, DUE_DAY),
+            operator_id=device.operator_id,
+            enterprise_id=device.enterprise_id,
+            mode=Mode.REGULAR,
+            kind=Kind.DEVICE,
+            scope=Scope.FULL,
+            invoice_types=[],
+            period=DUE,
+            clearing_date=DUE_DAY,
+            reason="按期清卡",
+            state=RequestState.CONFIRMED,
+            requested_by="someone",
+            requested_by_name="王晓梅",
+            created_at=self.clock(),
+            updated_at=self.clock(),
+        )
+        session.add(request)
+        session.flush()
+        values = {
+            "request_id": request.id,
+            "attempt": 1,
+            "operator_id": device.operator_id,
+            "operator_name": "王晓梅",
+            "enterprise_id": device.enterprise_id,
+            "device_id": device_id,
+            "device_number": device.number,
+            "mode": Mode.REGULAR,
+            "kind": Kind.DEVICE,
+            "scope": Scope.FULL,
+            "period": DUE,
+            "invoice_types": ["004", "007"],
+            "result": Result.SUCCEEDED,
+            "started_at": self.clock(),
+            "finished_at": self.clock(),
+            "executed_by": "someone",
+            "executed_by_name": "王晓梅",
+            "evidence": {},
+        }
+        record = ClearingRecord(**values | changes)
+        session.add(record)
+        session.flush()
+        return record
 
     def state(self, request_id: UUID) -> RequestState:
         """Where it stands."""

@@ -200,8 +200,9 @@ def test_ways_of_searching_agree(
             lock = None if index % 7 == 0 else today + timedelta(days=index % 50 - 5)
             add_operator(session, enterprise, name="王梅" if index % 3 else "李梅", lock_date=lock)
         states: list[ClearingState | None] = [None, *ClearingState]
+        monkeypatch.setattr(search_index, "finds_many", lambda *_: False)
         by_hits = [_names(session, admin, today, q="wang", state=state) for state in states]
-        monkeypatch.setattr(listing, "_FEW_HITS", 1)
+        monkeypatch.setattr(search_index, "finds_many", lambda *_: True)
         walked = [_names(session, admin, today, q="wang", state=state) for state in states]
         monkeypatch.setattr(listing, "_FAR_ENOUGH", {"sqlite": 4, "postgresql": 4})
         given_up = [_names(session, admin, today, q="wang", state=state) for state in states]

@@ -19,6 +19,7 @@ from app.accounts.service.manage import (
     enable_account,
     end_all_sessions,
     find,
+    move_enterprise,
     set_roles,
     unlock_account,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "ensure_first_admin",
     "find",
     "locked_text",
+    "move_enterprise",
     "open_session",
     "pending_qr_svg",
     "pending_secret",

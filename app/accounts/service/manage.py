@@ -239,6 +239,25 @@ def _check_not_last_admin(session: Session, account_id: UUID) -> None:
         raise LastAdmin
 
 
+def move_enterprise(
+    session: Session, enterprise_id: UUID, *, from_account: UUID, to_account: UUID
+) -> None:
+    """The enterprise is seen by the one account and no more by the other; audited by the caller.
+
+    An account that sees every enterprise goes on seeing all. Raises NotFound.
+    """
+    giver, receiver = find(session, from_account), find(session, to_account)
+    given = session.get(AccountEnterprise, (giver.id, enterprise_id))
+    if given is not None:
+        session.delete(given)
+    if not receiver.all_enterprises:
+        key = (receiver.id, enterprise_id)
+        if session.get(AccountEnterprise, key) is None:
+            session.add(AccountEnterprise(account_id=receiver.id, enterprise_id=enterprise_id))
+    _touched(session, giver)
+    _touched(session, receiver)
+
+
 def _store_roles(session: Session, account_id: UUID, roles: Collection[Role]) -> None:
     session.execute(sa.delete(AccountRole).where(col(AccountRole.account_id) == account_id))
     session.add_all(AccountRole(account_id=account_id, role=role) for role in roles)

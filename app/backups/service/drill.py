@@ -50,9 +50,9 @@ def drill(
         with known_errors(), any_good_copy(database, storage, backup_id) as good:
             result = _run(database, storage, good)
     except QingkaError as error:
-        result = _Result(False, f"{error.title}：{error.detail}")
+        result = _Result(False, f"{error.title}：{error.detail}".removesuffix(f"：{error.title}"))
     except sa.exc.SQLAlchemyError as error:
-        raise
+        result = _Result(False, f"演练数据库拒绝了恢复的数据：{type(error).__name__}")
     with database.transaction() as session:
         return _report(session, backup_id, result, started, actor=actor, at=clock())
 

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 from app.backups import archive
 from app.backups.archive import ArchiveDamaged
-from app.backups.rows import Row, table_rows, values_of
+from app.backups.rows import Row, stored, table_rows, values_of
 from app.backups.service.comparison import batches
 from app.core.db import Session
 
@@ -53,9 +53,10 @@ def fill(session: Session, file: IO[bytes], manifest: Row) -> None:
             continue
         if session.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
             session.execute(sa.delete(table))
+        place = stored(table)
         lines = archive.read_lines(file, f"{part_name(table)}{_SUFFIX}")
         for rows in batches(lines, _ROWS_AT_ONCE):
-            session.execute(sa.insert(table), [values_of(table, row) for row in rows])
+            session.execute(sa.insert(place), [values_of(place, row) for row in rows])
 
 
 def compare(session: Session, expected: Digests) -> int:

@@ -28,6 +28,7 @@ _WORDS = {
     ClearingState.LOCKED: ("设备已过锁死日期，需到办税厅处理", "处理步骤"),
     ClearingState.DUE: ("锁死日期 {lock_date}", "清卡"),
 }
+_PRESSING = (ClearingState.LOCKED, ClearingState.DUE)
 
 
 @router.get("/")
@@ -66,24 +67,35 @@ def _to_review(session: Session, principal: Principal) -> int:
 
 
 def _tasks(session: Session, principal: Principal, clock: ClockDep) -> list[Task]:
-    """Failures first, then locked devices, then the nearest lock dates."""
-    tasks: list[Task] = []
-    for state in (ClearingState.FAILED, ClearingState.LOCKED, ClearingState.DUE):
-        found = operators_queries.list_operators(
-            session,
-            principal=principal,
-            today=local_date(clock()),
-            page=PageRequest(_TASKS),
-            state=state,
-        )
-        tasks += [_task(row, state) for row in found.items]
-    return tasks[: 2 * _TASKS]
+    """Failures first, then locked devices and the nearest lock dates."""
+    failed = _operators(session, principal, clock, _TASKS, ClearingState.FAILED)
+    urgent = _operators(session, principal, clock, 2 * _TASKS)
+    rows = failed + [row for row in urgent if row.clearing_state in _PRESSING]
+    return [_task(row) for row in rows[: 2 * _TASKS]]
 
 
-def _task(row: OperatorRow, state: ClearingState) -> Task:
-    text, action = _WORDS[state]
+def _operators(
+    session: Session,
+    principal: Principal,
+    clock: ClockDep,
+    limit: int,
+    state: ClearingState | None = None,
+) -> list[OperatorRow]:
+    found = operators_queries.list_operators(
+        session,
+        principal=principal,
+        today=local_date(clock()),
+        page=PageRequest(limit),
+        state=state,
+        active=True,
+    )
+    return found.items
+
+
+def _task(row: OperatorRow) -> Task:
+    text, action = _WORDS[row.clearing_state]
     what = text.format(lock_date=row.lock_date or "未读取")
-    return Task(state.value, f"{row.name} · {what}", f"/clearing/operators/{row.id}", action)
+    return Task(row.clearing_state, f"{row.name} · {what}", f"/clearing/operators/{row.id}", action)
 
 
 def _events(session: Session, principal: Principal) -> list[Event]:

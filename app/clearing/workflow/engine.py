@@ -11,7 +11,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from app.clearing import dispatch, queries
 from app.clearing.service.due import start_due
-from app.clearing.workflow import run
+from app.clearing.workflow import processes, run
 from app.clearing.workflow.context import Context
 from app.core.logging import get_logger
 
@@ -43,6 +43,7 @@ class Engine:
     def start(self) -> None:
         """Launch the engine, recover what this executor had running, begin to sweep."""
         run.bind(self.context)
+        processes.say_alive(self.context, self.executor_id)
         DBOS(config=self._config())
         DBOS.launch()
         DBOS.register_queue(
@@ -61,6 +62,7 @@ class Engine:
         self._wake.set()
         self._sweeper.join(timeout=5)
         DBOS.destroy(workflow_completion_timeout_sec=0)
+        processes.say_goodbye(self.context, self.executor_id)
 
     def _config(self) -> DBOSConfig:
         database = self.context.database
@@ -92,6 +94,11 @@ class Engine:
         """Start what is due; start what is running without a workflow; end what a workflow left open."""
         if self._stopping.is_set():
             return
+        processes.say_alive(self.context, self.executor_id)
+        for silent in processes.silent(self.context, self.executor_id):
+            log.warning("taking over the work of a process that is gone", executor=silent)
+            DBOS._recover_pending_workflows([silent])
+            processes.forget(self.context, silent)
         start_due(self.context.database, self.context.settings, self.context.clock)
         with self.context.database.reading() as session:
             wanted = {workflow_id(*key): key for key in queries.running(session)}

@@ -10,9 +10,16 @@ from app.devices.service.agents import (
     ensure_mounted,
     register_agent,
     remove_agent,
-    sync_states,
 )
+from app.devices.service.clock import DeviceClockFixed, set_clock
 from app.devices.service.differences import Change
+from app.devices.service.enrollment import (
+    AgentIncompatible,
+    EnrollmentRefused,
+    create_enrollment,
+    enroll,
+    require_compatible,
+)
 from app.devices.service.reading import (
     DeviceHasNoAgent,
     DeviceUnreadable,
@@ -28,31 +35,48 @@ from app.devices.service.register import (
     MachineNoTaken,
     NotReadyToRetire,
     change_device,
+    handover_hooks,
     record_cleared,
     refresh_operator,
     register_device,
     retire_device,
     retirement_checks,
 )
+from app.devices.service.seen import (
+    keep_agent_state,
+    mark_agent_away,
+    note_event,
+    state_watchers,
+    sync_states,
+)
 
 __all__ = [
     "AgentInUse",
+    "AgentIncompatible",
     "AgentTaken",
     "Change",
+    "DeviceClockFixed",
     "DeviceHasNoAgent",
     "DeviceNumberTaken",
     "DeviceRetired",
     "DeviceUnreadable",
     "Discovered",
+    "EnrollmentRefused",
     "MachineNoTaken",
     "NotReadyToRetire",
     "change_agent",
     "change_device",
     "check_agent",
     "client_for",
+    "create_enrollment",
     "discover",
+    "enroll",
     "ensure_mounted",
+    "handover_hooks",
+    "keep_agent_state",
+    "mark_agent_away",
     "mark_unreadable",
+    "note_event",
     "record_cleared",
     "refresh_device",
     "refresh_devices_of",
@@ -60,8 +84,11 @@ __all__ = [
     "register_agent",
     "register_device",
     "remove_agent",
+    "require_compatible",
     "retire_device",
     "retirement_checks",
+    "set_clock",
+    "state_watchers",
     "store_reading",
     "sync_states",
 ]

@@ -1,9 +1,7 @@
 """Register, change, remove and ask device agents; what they have that is not registered."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,25 +11,19 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.contracts.devices import AgentStatus, DeviceKind, DeviceSummary, LinkState
+from app.contracts.tunnel import REVOKED
 from app.core.clock import Clock
-from app.core.db import Database, Session
+from app.core.db import Database, Session, on_commit
 from app.core.etags import require_match
 from app.core.ids import new_token
-from app.devices import queries
+from app.devices import dialled, queries
 from app.devices.agent_client import AgentClient, AgentFault
-from app.devices.agents import client_of, is_token, sealed_token
-from app.devices.models import MOUNTED, Agent, AgentState, Device, DeviceState
+from app.devices.agents import is_token, sealed_token
+from app.devices.models import MOUNTED, Agent, AgentState
 from app.devices.schemas import AgentCreate, AgentUpdate
+from app.devices.service.seen import ask, sync_states
 from app.errors import Conflict, NotFound
 from app.settings import Settings
-
-T = TypeVar("T")
-
-_STATES = {
-    "agent.unreachable": AgentState.UNREACHABLE,
-    "agent.unauthorized": AgentState.UNAUTHORIZED,
-    "agent.version": AgentState.INCOMPATIBLE,
-}
 
 
 class AgentTaken(Conflict):
@@ -75,7 +67,12 @@ def register_agent(
     """Register an agent; returns it with its token, which is shown this once. Raises AgentTaken."""
     token = data.token.get_secret_value() if data.token else new_token()
     agent = Agent(
-        name=data.name, base_url=data.base_url, sealed_token="", created_at=at, updated_at=at
+        name=data.name,
+        base_url=data.base_url,
+        pin=data.pin,
+        sealed_token="",
+        created_at=at,
+        updated_at=at,
     )
     agent.sealed_token = sealed_token(settings, agent, token)
     session.add(agent)
@@ -146,6 +143,7 @@ def remove_agent(session: Session, agent_id: UUID, *, principal: Principal, at: 
         raise AgentInUse
     session.delete(agent)
     session.flush()
+    on_commit(session, lambda: dialled.hang_up(agent_id, REVOKED))
     details: dict[str, JSON] = {"name": agent.name, "base_url": agent.base_url}
     _audit(session, agent, AuditAction.AGENT_REMOVED, principal, at, details)
 
@@ -154,7 +152,7 @@ def check_agent(
     database: Database, agent_id: UUID, *, settings: Settings, clock: Clock
 ) -> AgentStatus:
     """Ask the agent what it is, outside any transaction, and keep it. Raises NotFound, AgentFault."""
-    status = _ask(database, agent_id, settings, clock, AgentClient.status)
+    status = ask(database, agent_id, settings, clock, AgentClient.status)
     with database.transaction() as session:
         agent = queries.agent_for_change(session, agent_id)
         agent.version = status.version[:40]
@@ -176,48 +174,6 @@ def discover(database: Database, *, settings: Settings, clock: Clock) -> list[Di
     return found
 
 
-def sync_states(
-    database: Database, agent_id: UUID, *, settings: Settings, clock: Clock
-) -> list[DeviceSummary]:
-    """Ask the agent which devices it sees, and mark the registered ones so. Raises NotFound, AgentFault."""
-    summaries = _ask(database, agent_id, settings, clock, AgentClient.devices)
-    seen = {summary.number: summary for summary in summaries if summary.number}
-    with database.reading() as session:
-        stale = [
-            device.id
-            for device in queries.in_use_of_agent(session, agent_id)
-            if _seen_state(device, seen.get(device.number)) is not device.state
-        ]
-    for device_id in stale:
-        with database.transaction() as session:
-            device = queries.device_for_change(session, device_id, principal=SYSTEM)
-            _mark_seen(device, seen.get(device.number), clock())
-    return summaries
-
-
-def _seen_state(device: Device, summary: DeviceSummary | None) -> DeviceState:
-    """A locked device that is plugged in stays locked until it is read."""
-    state = DeviceState.DISCONNECTED if summary is None else DeviceState(summary.state.value)
-    if state is DeviceState.CONNECTED and device.state is DeviceState.LOCKED:
-        return DeviceState.LOCKED
-    return state
-
-
-def _mark_seen(device: Device, summary: DeviceSummary | None, at: datetime) -> None:
-    state = _seen_state(device, summary)
-    if device.state in (DeviceState.RETIRED, state):
-        return
-    device.sqlmodel_update(
-        {
-            "state": state,
-            "fault_code": (summary.error_code or "") if summary else "device.not_found",
-            "fault_message": ((summary.error_message or "") if summary else "")[:500],
-            "updated_at": at,
-            "revision": device.revision + 1,
-        }
-    )
-
-
 def _unregistered(
     database: Database, agent_id: UUID, agent_name: str, summaries: list[DeviceSummary]
 ) -> list[Discovered]:
@@ -237,35 +193,6 @@ def _unregistered(
         for summary in summaries
         if summary.number and summary.number not in known
     ]
-
-
-def _ask(
-    database: Database,
-    agent_id: UUID,
-    settings: Settings,
-    clock: Clock,
-    question: Callable[[AgentClient], T],
-) -> T:
-    """The agent's answer; whether it answered is kept in its row."""
-    with database.reading() as session:
-        agent = queries.get_agent(session, agent_id)
-    try:
-        answer = question(client_of(agent, settings))
-    except AgentFault as error:
-        state = _STATES.get(error.fault.code, AgentState.ONLINE)
-        _keep_state(database, agent_id, state, None)
-        raise
-    _keep_state(database, agent_id, AgentState.ONLINE, clock())
-    return answer
-
-
-def _keep_state(
-    database: Database, agent_id: UUID, state: AgentState, seen_at: datetime | None
-) -> None:
-    with database.transaction() as session:
-        agent = queries.agent_for_change(session, agent_id)
-        agent.state = state
-        agent.last_seen_at = seen_at or agent.last_seen_at
 
 
 def _flush(session: Session) -> None:

@@ -115,6 +115,7 @@ def store_reading(
     device.sqlmodel_update(
         {
             "simulated": reading.summary.simulated,
+            "can_set_clock": reading.summary.can_set_clock,
             "state": _state(reading),
             "clock_at": reading.info.clock_at,
             "clock_drift_seconds": _drift(reading),

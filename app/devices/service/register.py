@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -57,7 +57,25 @@ class NotReadyToRetire(Conflict):
 
 RetirementCheck = Callable[[Session, UUID], str | None]
 
+
+class HandoverHook(Protocol):
+    """Called with the device, still with its old operator, and the new operator's id."""
+
+    def __call__(
+        self,
+        session: Session,
+        device: Device,
+        operator_id: UUID,
+        *,
+        principal: Principal,
+        at: datetime,
+    ) -> None: ...
+
+
 retirement_checks: list[RetirementCheck] = []
+
+handover_hooks: list[HandoverHook] = []
+"""What features above do when a device gets another operator; one that raises stops it."""
 """Features above add what else stands against retiring a device, as a sentence or None."""
 
 
@@ -150,6 +168,8 @@ def _apply(
         operator = _operator(session, changed["operator_id"], principal)
         if operator.enterprise_id != device.enterprise_id:
             raise Invalid(errors={"operator_id": "该操作员不属于设备所在的企业"})
+        for hook in handover_hooks:
+            hook(session, device, operator.id, principal=principal, at=at)
     _require_agent(session, changed.get("agent_id"))
     _require_free_machine_no(session, device, changed.get("machine_no"))
     device.sqlmodel_update({**changed, "updated_at": at, "revision": device.revision + 1})

@@ -28,7 +28,7 @@ _FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_050
 _FORMULA_TEXT = re.compile(r'^="(.*)"$')
 _DATE = re.compile(
     r"^(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})(?:日)?"
-    r"(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.\d+)?)?)?$"
+    r"(?:[ t]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.\d+)?)?)?$"
 )
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2}))?$")
 
@@ -195,6 +195,8 @@ def money(cell: str, name: str) -> Decimal:
         rounded = value.quantize(_CENT)
     except InvalidOperation as error:
         raise ValueError(f"{name}“{cell}”不是数字") from error
+    if value.is_nan():
+        raise ValueError(f"{name}“{cell}”不是数字")
     if abs(value - rounded) > _NOISE:
         raise ValueError(f"{name}“{cell}”多于两位小数")
     if abs(rounded) >= _MAX_AMOUNT:
@@ -226,7 +228,7 @@ def _digits(cell: str, name: str) -> str:
     text = _folded(cell)
     if re.fullmatch(r"\d+\.0+", text):
         text = text.partition(".")[0]
-    if re.fullmatch(r"[\d.]+e\+?\d+", text):
+    if re.fullmatch(r"[\d.]{1,30}e\+?\d{1,2}", text):
         text = _of_float(text, cell, name)
     if not re.fullmatch(r"\d*", text, re.ASCII):
         raise ValueError(f"{name}“{cell}”只能是数字")

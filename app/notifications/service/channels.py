@@ -99,7 +99,7 @@ def remove_channel(
     _record(session, channel, principal, clock, change="removed", name=channel.name)
 
 
-def test_channel(
+def send_test(
     session: Session, channel_id: UUID, recipients: list[str], *, principal: Principal, clock: Clock
 ) -> Event:
     """Send a test: one try to each of these addresses, or to the robot. Raises TargetOff."""

@@ -111,9 +111,7 @@ def remove_webhook(
     _record(session, webhook, principal, AuditAction.WEBHOOK_REMOVED, clock)
 
 
-def test_webhook(
-    session: Session, webhook_id: UUID, *, principal: Principal, clock: Clock
-) -> Event:
+def send_test(session: Session, webhook_id: UUID, *, principal: Principal, clock: Clock) -> Event:
     """Send an event of the kind `test`: one try. Raises TargetOff."""
     webhook = queries.webhook(session, webhook_id)
     if not webhook.enabled:

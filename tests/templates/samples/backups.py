@@ -111,7 +111,7 @@ DETAIL = BackupPage(
         DrillRow(
             True, NOW, "sqlite", "local", 589, "已恢复 2 个部分共 589 行，逐行比对一致", "林会计"
         ),
-        DrillRow(False, NOW, "", "", 0, "备份文件不存在：备份文件不存在", "系统"),
+        DrillRow(False, NOW, "", "", 0, "备份文件不存在", "系统"),
     ),
     restore=RESTORE,
     restore_problem="",

@@ -26,7 +26,7 @@ from app.invoices.schemas import InvoiceUpdate
 
 BASE = "/invoices"
 
-router = APIRouter(prefix=BASE, include_in_schema=False)
+router = APIRouter(prefix=BASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ def ledger(
         limit=paging.limit,
         rows=tuple(_row(invoice) for invoice in found.items),
         pager=pager(BASE, {**texts, "limit": paging.limit}, paging, found.next_cursor),
+        can_import=principal.can(Permission.DEVICES_WRITE),
     )
     return render(request, "invoices/list.html", page)
 

@@ -1,0 +1,101 @@
+"""Which processes execute clearings, so that one that dies for good leaves no work behind."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlmodel import col, select
+
+from app.clearing.models import EngineProcess
+from app.clearing.workflow.context import Context
+from app.core.ids import new_id
+from app.settings import Settings
+
+SILENT_AFTER = timedelta(seconds=20)
+"""A process that has not been heard of for this long is gone; a living one says so every two seconds."""
+
+MAX_WORKERS = 64
+
+
+class NoSlot(Exception):
+    """All places for processes on this data directory are taken."""
+
+
+class Slot:
+    """A place in a data directory: an executor's lasting name, held by one process at a time.
+
+    The operating system frees the lock however the process ends; whoever takes the place next has the
+    same name and goes on with what was left.
+    """
+
+    def __init__(self, lock: FileLock, executor_id: str) -> None:
+        self._lock = lock
+        self.executor_id = executor_id
+
+    def release(self) -> None:
+        """Leave the place."""
+        self._lock.release()
+
+
+def take_slot(settings: Settings, name: str) -> Slot:
+    """The place of this name, e.g. `engine`. Raises NoSlot when another process has it."""
+    lock = FileLock(settings.data_dir / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise NoSlot(f"另一个进程正在使用数据目录 {settings.data_dir}") from error
+    return Slot(lock, _lasting_id(settings.data_dir / f"{name}.id"))
+
+
+def take_worker_slot(settings: Settings) -> Slot:
+    """The first free place for a worker."""
+    for number in range(1, MAX_WORKERS + 1):
+        try:
+            return take_slot(settings, f"worker-{number}")
+        except NoSlot:
+            continue
+    raise NoSlot(f"数据目录 {settings.data_dir} 上已有 {MAX_WORKERS} 个 worker")
+
+
+def say_alive(context: Context, executor_id: str) -> None:
+    """Be heard of."""
+    now = context.clock()
+    with context.database.transaction() as session:
+        row = session.get(EngineProcess, executor_id)
+        if row is None:
+            row = EngineProcess(executor_id=executor_id, seen_at=now)
+        row.seen_at = now
+        session.add(row)
+
+
+def say_goodbye(context: Context, executor_id: str) -> None:
+    """Leave in order: what is left is taken over at once."""
+    with context.database.transaction() as session:
+        row = session.get(EngineProcess, executor_id)
+        if row is not None:
+            row.seen_at = context.clock() - 2 * SILENT_AFTER
+            session.add(row)
+
+
+def silent(context: Context, own_id: str) -> list[str]:
+    """The processes that are gone. Taking one's work over twice is harmless."""
+    limit = context.clock() - SILENT_AFTER
+    with context.database.reading() as session:
+        statement = select(EngineProcess.executor_id).where(
+            col(EngineProcess.seen_at) < limit, EngineProcess.executor_id != own_id
+        )
+        return list(session.exec(statement))
+
+
+def forget(context: Context, executor_id: str) -> None:
+    """Its work is taken over."""
+    with context.database.transaction() as session:
+        row = session.get(EngineProcess, executor_id)
+        if row is not None:
+            session.delete(row)
+
+
+def _lasting_id(path: Path) -> str:
+    if not path.exists():
+        path.write_text(str(new_id()), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,162 @@
+"""How agents and their devices are seen: asked for, told by events, or not at all any more.
+
+What is seen changes a row only when it differs. `state_watchers` are told in the transaction that
+changes a device's state, with the state before.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from app.accounts.principal import SYSTEM
+from app.contracts.devices import AgentEvent, DeviceSummary, LinkState
+from app.contracts.faults import FAULTS
+from app.contracts.operations import Fault
+from app.core.clock import Clock
+from app.core.db import Database, Session
+from app.devices import queries
+from app.devices.agent_client import AgentClient, AgentFault
+from app.devices.agents import client_of
+from app.devices.models import AgentState, Device, DeviceState
+from app.settings import Settings
+
+T = TypeVar("T")
+
+StateWatcher = Callable[[Session, Device, DeviceState], None]
+
+state_watchers: list[StateWatcher] = []
+"""Features above add what else happens when a device's state changes by itself, e.g. a webhook."""
+
+_STATES = {
+    "agent.unreachable": AgentState.UNREACHABLE,
+    "agent.certificate": AgentState.UNREACHABLE,
+    "agent.unauthorized": AgentState.UNAUTHORIZED,
+    "agent.version": AgentState.INCOMPATIBLE,
+}
+_AT_ONCE = 200
+"""Devices changed in one transaction at most: others want to write too."""
+
+
+def ask(
+    database: Database,
+    agent_id: UUID,
+    settings: Settings,
+    clock: Clock,
+    question: Callable[[AgentClient], T],
+) -> T:
+    """The agent's answer; whether it answered is kept in its row. Raises NotFound, AgentFault."""
+    with database.reading() as session:
+        agent = queries.get_agent(session, agent_id)
+    try:
+        answer = question(client_of(agent, settings, checking=True))
+    except AgentFault as error:
+        state = _STATES.get(error.fault.code, AgentState.ONLINE)
+        keep_agent_state(database, agent_id, state, None)
+        raise
+    keep_agent_state(database, agent_id, AgentState.ONLINE, clock())
+    return answer
+
+
+def sync_states(
+    database: Database, agent_id: UUID, *, settings: Settings, clock: Clock
+) -> list[DeviceSummary]:
+    """Ask the agent which devices it sees, and mark the registered ones so. Raises NotFound, AgentFault."""
+    summaries = ask(database, agent_id, settings, clock, AgentClient.devices)
+    seen = {summary.number: summary for summary in summaries if summary.number}
+    with database.reading() as session:
+        devices = queries.in_use_of_agent(session, agent_id)
+    wanted = {device.id: seen.get(device.number) or _absent(device) for device in devices}
+    stale = [device.id for device in devices if _differs(device, wanted[device.id])]
+    _mark_all(database, stale, wanted, clock)
+    return summaries
+
+
+def note_event(database: Database, agent_id: UUID, event: AgentEvent, *, clock: Clock) -> None:
+    """Keep what an agent told by itself. A device that is not registered is nobody's concern."""
+    with database.reading() as session:
+        known = queries.in_use_by_number(session, [event.device.number])
+    device = known.get(event.device.number)
+    if device is not None and device.agent_id == agent_id and _differs(device, event.device):
+        _mark_all(database, [device.id], {device.id: event.device}, clock)
+
+
+def mark_agent_away(database: Database, agent_id: UUID, why: Fault, *, clock: Clock) -> None:
+    """The agent cannot be asked, so none of its devices is connected. Raises NotFound."""
+    keep_agent_state(database, agent_id, _STATES.get(why.code, AgentState.UNREACHABLE), None)
+    with database.reading() as session:
+        devices = queries.in_use_of_agent(session, agent_id)
+    gone = {device.id: _absent(device, why.code) for device in devices}
+    stale = [device.id for device in devices if _differs(device, gone[device.id])]
+    _mark_all(database, stale, gone, clock)
+
+
+def keep_agent_state(
+    database: Database, agent_id: UUID, state: AgentState, seen_at: datetime | None
+) -> None:
+    """Keep how the agent was found. Raises NotFound."""
+    with database.transaction() as session:
+        agent = queries.agent_for_change(session, agent_id)
+        agent.state = state
+        agent.last_seen_at = seen_at or agent.last_seen_at
+
+
+def _mark_all(
+    database: Database,
+    device_ids: Iterable[UUID],
+    seen: Mapping[UUID, DeviceSummary],
+    clock: Clock,
+) -> None:
+    ids = sorted(device_ids)
+    for start in range(0, len(ids), _AT_ONCE):
+        with database.transaction() as session:
+            for device_id in ids[start : start + _AT_ONCE]:
+                device = queries.device_for_change(session, device_id, principal=SYSTEM)
+                _mark_seen(session, device, seen[device_id], clock())
+
+
+def _mark_seen(session: Session, device: Device, summary: DeviceSummary, at: datetime) -> None:
+    if device.state is DeviceState.RETIRED or not _differs(device, summary):
+        return
+    before = device.state
+    device.sqlmodel_update(
+        {
+            "state": _seen_state(device, summary),
+            "can_set_clock": summary.can_set_clock,
+            "fault_code": summary.error_code or "",
+            "fault_message": (summary.error_message or "")[:500],
+            "updated_at": at,
+            "revision": device.revision + 1,
+        }
+    )
+    if device.state is not before:
+        for watcher in state_watchers:
+            watcher(session, device, before)
+
+
+def _differs(device: Device, summary: DeviceSummary) -> bool:
+    seen = _seen_state(device, summary), summary.can_set_clock
+    return seen != (device.state, device.can_set_clock)
+
+
+def _seen_state(device: Device, summary: DeviceSummary) -> DeviceState:
+    """A locked device that is plugged in stays locked until it is read."""
+    state = DeviceState(summary.state.value)
+    if state is DeviceState.CONNECTED and device.state is DeviceState.LOCKED:
+        return DeviceState.LOCKED
+    return state
+
+
+def _absent(device: Device, code: str = "device.not_found") -> DeviceSummary:
+    """A device that its agent does not see, or whose agent is not seen."""
+    return DeviceSummary(
+        number=device.number,
+        kind=device.kind,
+        driver="",
+        transport="",
+        state=LinkState.DISCONNECTED,
+        simulated=device.simulated,
+        error_code=code,
+        error_message=FAULTS[code].title,
+        can_set_clock=device.can_set_clock,
+    )

@@ -1,0 +1,9 @@
+"""Pages of notifications: the inbox and preferences, and what admins set up."""
+
+from fastapi import APIRouter
+
+from app.notifications.pages import channels, deliveries, inbox, webhooks
+
+router = APIRouter(include_in_schema=False)
+for _part in (inbox, channels, webhooks, deliveries):
+    router.include_router(_part.router)

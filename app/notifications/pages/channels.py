@@ -1,0 +1,191 @@
+"""系统设置 → 通知渠道: e-mail and group robots."""
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, Response
+
+from app.accounts.deps import Admin
+from app.core.db import Database
+from app.core.forms import parse
+from app.core.templating import redirect, render
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
+from app.errors import Invalid, QingkaError
+from app.notifications import queries
+from app.notifications.contexts import ChannelForm, ChannelRow, ChannelsPage
+from app.notifications.kinds import SUBSCRIBABLE, EventKind
+from app.notifications.models import Channel, ChannelKind
+from app.notifications.schemas import ChannelCreate, ChannelTest
+from app.notifications.service import channels
+from app.notifications.service.channels import ChannelDraft
+
+BASE = "/settings/channels"
+router = APIRouter(prefix=BASE)
+
+KIND_OPTIONS = tuple((kind.value, kind.label) for kind in SUBSCRIBABLE)
+_SEPARATORS = re.compile(r"[\s,;，；]+")
+
+
+@router.get("")
+def show_channels(
+    request: Request, session: Reading, principal: Admin, confirm: str = ""
+) -> HTMLResponse:
+    """The list."""
+    form = ChannelForm(kinds=[kind.value for kind in SUBSCRIBABLE])
+    page = _page(queries.channels(session), form, {}, "create" if confirm == "1" else confirm)
+    return render(request, "notifications/channels.html", page)
+
+
+@router.post("")
+def create_channel(
+    request: Request,
+    principal: Admin,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    name: Annotated[str, Form()] = "",
+    kind: Annotated[str, Form()] = "",
+    url: Annotated[str, Form()] = "",
+    kinds: Annotated[list[str] | None, Form()] = None,
+    finance: Annotated[str, Form()] = "",
+    business: Annotated[str, Form()] = "",
+    to_operator: Annotated[bool, Form()] = False,
+    to_accounts: Annotated[bool, Form()] = False,
+) -> Response:
+    """Set one up; its address is checked, sealed, and never shown again."""
+    form = ChannelForm(
+        name[:100], kind, "", kinds or [], finance, business, to_operator, to_accounts
+    )
+    try:
+        draft = _draft(form, url)
+        with database.transaction() as session:
+            channels.create_channel(
+                session, draft, principal=principal, settings=settings, clock=clock
+            )
+    except Invalid as error:
+        return _again(request, database, error, "create", form)
+    return redirect(BASE, flash=f"通知渠道“{draft.name}”已建立，请发送测试")
+
+
+@router.post("/{channel_id}/test")
+def send_channel_test(
+    request: Request,
+    channel_id: UUID,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    recipients: Annotated[str, Form()] = "",
+) -> Response:
+    """Send a test; its delivery shows how it went."""
+    try:
+        wanted = parse(ChannelTest, {"recipients": _addresses(recipients)})
+        with database.transaction() as session:
+            channels.send_test(
+                session, channel_id, wanted.recipients, principal=principal, clock=clock
+            )
+    except Invalid as error:
+        return _again(request, database, error, f"test-{channel_id}")
+    return redirect(f"/settings/deliveries?target_id={channel_id}", flash="测试已发出，结果见下")
+
+
+@router.post("/{channel_id}/switch")
+def switch_channel(
+    channel_id: UUID,
+    session: Writing,
+    principal: Admin,
+    settings: SettingsDep,
+    clock: ClockDep,
+    enabled: Annotated[bool, Form()] = False,
+) -> Response:
+    """On or off."""
+    channel = channels.change_channel(
+        session,
+        channel_id,
+        {"enabled": enabled},
+        principal=principal,
+        settings=settings,
+        clock=clock,
+    )
+    return redirect(BASE, flash=f"通知渠道“{channel.name}”已{'启用' if enabled else '停用'}")
+
+
+@router.post("/{channel_id}/remove")
+def remove_channel(
+    channel_id: UUID, session: Writing, principal: Admin, clock: ClockDep
+) -> Response:
+    """Gone; the log of its deliveries stays."""
+    channels.remove_channel(session, channel_id, principal=principal, clock=clock)
+    return redirect(BASE, flash="通知渠道已移除")
+
+
+def _draft(form: ChannelForm, url: str) -> ChannelDraft:
+    values = {
+        "name": form.name,
+        "kind": form.kind,
+        "url": url.strip(),
+        "kinds": form.kinds,
+        "finance": _addresses(form.finance),
+        "business": _addresses(form.business),
+        "to_operator": form.to_operator,
+        "to_accounts": form.to_accounts,
+    }
+    data = parse(ChannelCreate, values)
+    return ChannelDraft(
+        data.name,
+        data.kind,
+        data.url,
+        tuple(data.kinds),
+        tuple(data.finance),
+        tuple(data.business),
+        data.to_operator,
+        data.to_accounts,
+    )
+
+
+def _addresses(text: str) -> list[str]:
+    return [part for part in _SEPARATORS.split(text) if part]
+
+
+def _again(
+    request: Request,
+    database: Database,
+    error: QingkaError,
+    asked: str,
+    form: ChannelForm | None = None,
+) -> HTMLResponse:
+    errors = error.errors or {"form": error.detail}
+    with database.reading() as session:
+        page = _page(queries.channels(session), form or ChannelForm(), errors, asked)
+    return render(request, "notifications/channels.html", page, status_code=error.status)
+
+
+def _page(
+    rows: list[Channel], form: ChannelForm, errors: dict[str, str], asked: str
+) -> ChannelsPage:
+    return ChannelsPage(tuple(map(_row, rows)), KIND_OPTIONS, form, errors, asked)
+
+
+def _row(channel: Channel) -> ChannelRow:
+    return ChannelRow(
+        id=str(channel.id),
+        name=channel.name,
+        kind=channel.kind.value,
+        address=channel.shown_url,
+        kinds=tuple(EventKind(kind).label for kind in channel.kinds),
+        who=_who(channel),
+        enabled=channel.enabled,
+    )
+
+
+def _who(channel: Channel) -> str:
+    if channel.kind is ChannelKind.ROBOT:
+        return "群成员"
+    groups = [
+        f"财务 {len(channel.finance)} 人" if channel.finance else "",
+        f"业务 {len(channel.business)} 人" if channel.business else "",
+        "操作员本人" if channel.to_operator else "",
+        "相关账号" if channel.to_accounts else "",
+    ]
+    return "、".join(filter(None, groups)) or "无人"
