@@ -11,7 +11,9 @@ from app.clearing.handover_api import router as handover
 from app.clearing.reconciliation.api import router as reconciliations
 from app.clearing.records_api import router as record_files
 from app.devices.api import router as devices
+from app.devices.dial_api import router as dial
 from app.enterprises.api import router as enterprises
+from app.inspections.api import router as inspections
 from app.invoices.api import router as invoices
 from app.invoices.importing.api import router as invoices_import
 from app.notifications.api import router as notifications
@@ -19,12 +21,15 @@ from app.notifications.webhooks_api import router as webhooks
 from app.operators.api import router as operators
 from app.system.api import router as system
 from app.system.audit_api import router as audit
+from app.system.care import api_router as care
+from app.system.rules_pages import api_router as rules
 
 router = APIRouter(prefix="/api/v1")
 for _part in (
     enterprises,
     operators,
     devices,
+    dial,
     invoices,
     invoices_import,
     record_files,  # before `clearing`, whose /clearing-records/{id} would take `export` for an id
@@ -37,6 +42,9 @@ for _part in (
     webhooks,
     calendar,
     audit,
+    inspections,
+    care,
+    rules,
     accounts,
     system,
 ):

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -19,6 +18,7 @@ from app.agent.assembly import build_agent
 from app.agent.config import AgentConfig, load_config
 from app.agent.runtime import Runtime
 from app.api import router as api_router
+from app.background import Background
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.engine import Engine
 from app.core import migrate
@@ -26,13 +26,17 @@ from app.core.clock import Clock, utc_now
 from app.core.db import Database
 from app.core.http import BodyLimit, CrossSiteGuard, SecurityHeaders
 from app.core.logging import get_logger
+from app.core.metrics import Measured, RequestMetrics
 from app.devices import service as devices_service
 from app.devices.agents import register_mounted
 from app.devices.connections import AgentClients
+from app.devices.follow import AgentFollower
+from app.devices.transports import InProcess
 from app.layout import layout
 from app.pages import router as pages_router
 from app.settings import ROOT, AgentMode, Settings
 from app.system.idempotency import Idempotency
+from app.system.rules import Rules
 
 log = get_logger(__name__)
 
@@ -75,11 +79,16 @@ def create_app(
     app.state.layout = layout
     app.state.agent = agent
     app.state.agents = AgentClients(database, settings)
+    app.state.follower = None
     app.state.simulated = agent is not None and agent.simulated
     app.state.started_at = clock()
     app.state.after_start = None
+    app.state.metrics = RequestMetrics()
+    app.state.rules = Rules(settings)
+    app.state.background = Background(database, settings, clock, app.state.metrics, app.state.rules)
     app.state.engine = Engine(
-        Context(database, settings, clock, app.state.agents), executor_id=executor_id
+        Context(database, settings, clock, AgentClients(database, settings, patient=True)),
+        executor_id=executor_id,
     )
     error_handlers.install(app)
     app.include_router(api_router)
@@ -107,6 +116,7 @@ def _add_middleware(
     origins = (settings.public_url.rstrip("/"),) if settings.public_url else ()
     app.add_middleware(CrossSiteGuard, trusted_origins=origins)
     app.add_middleware(SecurityHeaders, tls=settings.secure_cookies)
+    app.add_middleware(Measured, metrics=app.state.metrics)
 
 
 def _mounted_agent(settings: Settings, clock: Clock) -> MountedAgent | None:
@@ -135,7 +145,7 @@ def start(app: FastAPI) -> None:
     migrate.upgrade(state.database)
     agent: MountedAgent | None = state.agent
     if agent is not None:
-        register_mounted(lambda: httpx.ASGITransport(agent.app))
+        register_mounted(lambda: InProcess(agent.app))
         with state.database.transaction() as session:
             devices_service.ensure_mounted(
                 session,
@@ -145,14 +155,20 @@ def start(app: FastAPI) -> None:
                 simulated=agent.simulated,
             )
         agent.runtime.start()
+    state.follower = AgentFollower(state.database, state.settings, state.clock)
+    state.follower.start()
     state.engine.start()
+    state.background.start()
     if state.after_start is not None:
         state.after_start()
 
 
 def stop(app: FastAPI) -> None:
     """The other way round."""
+    app.state.background.stop()
     app.state.engine.stop()
+    if app.state.follower is not None:
+        app.state.follower.stop()
     if app.state.agent is not None:
         app.state.agent.runtime.stop()
     app.state.database.dispose()

@@ -17,6 +17,9 @@ from app.core.db import Database
 from app.main import create_app, start, stop
 from app.settings import Settings, load_settings
 
+HEARTBEAT_SECONDS = 10.0
+"""Between two pings to an agent that has dialled in, and how long each may take to be answered."""
+
 STOP_SECONDS = 5
 """How long open answers (a followed progress, say) may take to end at a stop."""
 
@@ -105,6 +108,8 @@ def _run(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) ->
         log_config=None,
         access_log=False,
         server_header=False,
+        ws_ping_interval=HEARTBEAT_SECONDS,
+        ws_ping_timeout=HEARTBEAT_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     _Server(config, on_ready).run()

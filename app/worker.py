@@ -1,4 +1,4 @@
-"""`qingka worker`: workflows only, for several processes on PostgreSQL."""
+"""`qingka worker`: workflows and background work only, for several processes on PostgreSQL."""
 
 import signal
 import threading
@@ -6,6 +6,7 @@ from types import FrameType
 
 import typer
 
+from app.background import Background
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.engine import Engine
 from app.clearing.workflow.processes import take_worker_slot
@@ -13,10 +14,12 @@ from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.logging import get_logger
+from app.core.metrics import RequestMetrics
 from app.devices import queries as devices_queries
 from app.devices.connections import AgentClients
 from app.devices.models import MOUNTED
 from app.settings import Settings
+from app.system.rules import Rules
 
 log = get_logger(__name__)
 
@@ -33,13 +36,16 @@ def work(settings: Settings) -> None:
     migrate.upgrade(database)
     _warn_of_mounted_agent(database)
     slot = take_worker_slot(settings)
-    context = Context(database, settings, utc_now, AgentClients(database, settings))
+    context = Context(database, settings, utc_now, AgentClients(database, settings, patient=True))
     engine = Engine(context, executor_id=slot.executor_id)
+    background = Background(database, settings, utc_now, RequestMetrics(), Rules(settings))
     engine.start()
+    background.start()
     typer.echo(f"worker ready {slot.executor_id}")
     try:
         _wait_for_signal()
     finally:
+        background.stop()
         engine.stop()
         slot.release()
         database.dispose()

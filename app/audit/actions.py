@@ -209,6 +209,7 @@ OBJECT_LABELS: dict[str, str] = {
     "enterprise": "企业",
     "inspection": "定期检查",
     "invoice": "发票",
+    "notification_channel": "通知渠道",
     "operator": "操作员",
     "permission": "权限",
     "reconciliation": "核对",

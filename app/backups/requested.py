@@ -18,7 +18,24 @@ def back_up_requested(
     principal: Principal,
     clock: Clock,
 ) -> Backup:
-    """The backup that was asked for. Raises Forbidden, NotFound, Invalid, BackupFailed."""
+    """The backup that was asked for. Raises Forbidden, NotFound, Invalid, BackupFailed (audited)."""
+    try:
+        return _make(database, settings, data, principal=principal, clock=clock)
+    except service.BackupFailed as error:
+        subject = data.operator_id or data.enterprise_id or data.kind.value
+        with database.transaction() as session:
+            service.record_failure(session, str(subject), error, actor=principal.actor, at=clock())
+        raise
+
+
+def _make(
+    database: Database,
+    settings: Settings,
+    data: BackupCreate,
+    *,
+    principal: Principal,
+    clock: Clock,
+) -> Backup:
     storage = service.storage_of(settings)
     if data.kind is BackupKind.SYSTEM:
         if not principal.can(Permission.ADMIN):

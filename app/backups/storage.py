@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -74,6 +75,16 @@ def free_space(where: Where) -> int:
         free = storage.first.free_space()
         here = spool.free_space()
     return here if free is None else min(here, free)
+
+
+def tidy(storage: Storage, before: datetime) -> None:
+    """Remove what a process that was killed before this moment has left in the spool and on targets."""
+    if storage.spool.is_dir():
+        for path in storage.spool.iterdir():
+            if path.is_file() and path.stat().st_mtime < before.timestamp():
+                path.unlink(missing_ok=True)
+    for target in storage.targets:
+        target.tidy(before)
 
 
 @contextmanager

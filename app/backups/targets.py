@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, cast
@@ -26,6 +27,7 @@ _S3_PART = 8 << 20
 _S3_AT_ONCE = 2
 """With the size of a part, what an upload may take of memory."""
 
+_PARTIAL = re.compile(r"\.[0-9a-f]{12}\.part$")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -54,6 +56,10 @@ class Target(Protocol):
 
     def free_space(self) -> int | None:
         """Free bytes, None where there is no such limit. Raises when nothing can be written."""
+        ...
+
+    def tidy(self, before: datetime) -> None:
+        """Remove what writes that were broken off before this moment have left."""
         ...
 
 
@@ -98,6 +104,11 @@ class LocalTarget:
         probe.unlink()
         return shutil.disk_usage(self.root).free
 
+    def tidy(self, before: datetime) -> None:
+        for path in self.root.rglob("*.part"):
+            if _PARTIAL.search(path.name) and path.stat().st_mtime < before.timestamp():
+                path.unlink(missing_ok=True)
+
     def _place(self, path: str) -> Path:
         """Within the root, whatever a row of the database says."""
         parts = PurePosixPath(path).parts
@@ -140,6 +151,9 @@ class S3Target:
         with _storage_errors():
             self._fs.pipe_file(probe, b"")
             self._fs.rm_file(probe)
+
+    def tidy(self, before: datetime) -> None:
+        """An upload that was broken off has left no object; its parts go by the bucket's lifecycle."""
 
     @property
     def _fs(self) -> Any:

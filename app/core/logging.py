@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import deque
 from typing import Any
 
 import structlog
@@ -14,6 +15,31 @@ def _hide_secrets(_: Any, __: str, event: Any) -> Any:
         if any(mark in name.lower() for mark in _SECRET_MARKS):
             event[name] = "***"
     return event
+
+
+KEPT_LINES = 2000
+
+
+class RecentLines(logging.Handler):
+    """Keeps the last lines in memory, for the diagnostic bundle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.lines.append(self.format(record))
+        except Exception:  # noqa: BLE001  (as every handler of the standard library)
+            self.handleError(record)
+
+
+_recent = RecentLines()
+
+
+def recent_lines() -> list[str]:
+    """The last log lines of this process, the oldest first; secrets are hidden as in the log."""
+    return list(_recent.lines)
 
 
 def configure(level: str = "INFO") -> None:
@@ -37,21 +63,24 @@ def configure(level: str = "INFO") -> None:
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
-        )
-    )
+    handler.setFormatter(_formatter(shared, renderer))
+    _recent.setFormatter(_formatter(shared, structlog.processors.JSONRenderer(ensure_ascii=False)))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, _recent]
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _formatter(shared: list[Any], renderer: Any) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+    )
 
 
 def get_logger(name: str) -> Any:

@@ -8,7 +8,7 @@ caller's loop. Every failure is an `AgentFault` with a code of the catalogue.
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import date
 from time import monotonic
@@ -61,7 +61,9 @@ class AgentFault(BadGateway):
         self.device_code = reason.device_code
         self.device_message = reason.device_message
         self.never_sent = never_sent
-        vars(self).update(code=reason.code, title=FAULTS[reason.code].title, remedy=reason.remedy)
+        known = FAULTS.get(reason.code)
+        title = known.title if known else reason.message
+        vars(self).update(code=reason.code, title=title, remedy=reason.remedy)
 
 
 class AgentClient:
@@ -178,7 +180,7 @@ class AgentClient:
         answer = await self._send("DELETE", f"/operations/{operation_id}")
         return _parsed(TypeAdapter(Operation), answer)
 
-    async def events_async(self) -> AsyncIterator[AgentEvent | None]:
+    async def events_async(self) -> AsyncGenerator[AgentEvent | None]:
         """What the agent notices from now on, for ever; None whenever it only shows that it is there.
 
         The first None comes at once: what happens after it is not missed.

@@ -37,6 +37,11 @@ def is_token(settings: Settings, agent: Agent, token: str) -> bool:
         return False
 
 
+def token_of(settings: Settings, agent: Agent) -> str:
+    """The token itself, to be hidden wherever it must not be seen. Raises AgentFault."""
+    return _token(settings, agent)
+
+
 def client_of(
     agent: Agent, settings: Settings, *, checking: bool = False, patient: bool = False
 ) -> AgentClient:

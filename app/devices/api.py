@@ -3,17 +3,20 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
+from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Admin, DevicesWriter, Reader
 from app.contracts.devices import DeviceKind
+from app.core import sse
 from app.core.clock import Clock
 from app.core.db import Session
 from app.core.etags import IfMatch, set_etag
 from app.core.pagination import Page
 from app.core.schemas import SearchText
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
-from app.devices import queries, service
+from app.core.web import ClientIp, ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
+from app.devices import live, queries, service
+from app.devices.limits import enrollment_limit
 from app.devices.models import Agent, Device, DeviceState
 from app.devices.schemas import (
     AgentCreate,
@@ -25,6 +28,9 @@ from app.devices.schemas import (
     DevicePublic,
     DeviceUpdate,
     DiscoveredPublic,
+    EnrollmentCreate,
+    EnrollmentCreated,
+    EnrollRequest,
     RefreshResult,
 )
 
@@ -86,6 +92,14 @@ def discover_devices(
     return [DiscoveredPublic.model_validate(item) for item in found]
 
 
+@router.get("/devices/events", response_class=StreamingResponse)
+async def device_events(
+    principal: Reader, database: DatabaseDep, clock: ClockDep
+) -> StreamingResponse:
+    """Server-sent events `device` and `agent`: the state each has now, whenever it changes."""
+    return sse.stream(live.follow(database, principal, clock))
+
+
 @router.get("/devices/{device_id}")
 def get_device(
     device_id: UUID, session: Reading, principal: Reader, clock: ClockDep, response: Response
@@ -133,6 +147,22 @@ def refresh_device(
     )
 
 
+@router.post("/devices/{device_id}/clock")
+def set_device_clock(
+    device_id: UUID,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    response: Response,
+) -> DevicePublic:
+    """Set the device's clock to the time of its agent, and read the device again."""
+    service.set_clock(database, device_id, principal=principal, settings=settings, clock=clock)
+    with database.reading() as session:
+        device = queries.visible(session, device_id, principal)
+        return _answer(response, session, device, clock)
+
+
 @router.get("/agents")
 def list_agents(session: Reading, principal: Reader, page: Paging) -> Page[AgentPublic]:
     """Agents by name."""
@@ -156,6 +186,29 @@ def register_agent(
     )
     response.headers["Location"] = f"/api/v1/agents/{agent.id}"
     return AgentCreated(**_agent(response, agent).model_dump(), token=token)
+
+
+@router.post("/agents/enrollments", status_code=201)
+def create_enrollment(
+    data: EnrollmentCreate, session: Writing, principal: Admin, clock: ClockDep
+) -> EnrollmentCreated:
+    """A one-time code with which an agent registers itself, within fifteen minutes."""
+    made, code = service.create_enrollment(session, name=data.name, principal=principal, at=clock())
+    return EnrollmentCreated(id=made.id, name=made.name, expires_at=made.expires_at, code=code)
+
+
+@router.post("/agents/enroll", dependencies=[Depends(enrollment_limit)])
+def enroll_agent(
+    data: EnrollRequest,
+    session: Writing,
+    settings: SettingsDep,
+    clock: ClockDep,
+    ip: ClientIp,
+    response: Response,
+) -> AgentPublic:
+    """For agents: register with a one-time code, which is all the authorisation it takes."""
+    agent = service.enroll(session, data=data, settings=settings, ip=ip, at=clock())
+    return _agent(response, agent)
 
 
 @router.get("/agents/{agent_id}")

@@ -105,7 +105,10 @@ class DevicePage:
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """A device agent; `address` is its base URL, "" for the one inside the server."""
+    """A device agent; `address` is its base URL, "" for one that is not called over the network.
+
+    That is the one inside the server, or one that `dials` out.
+    """
 
     id: str
     name: str
@@ -115,6 +118,7 @@ class AgentRow:
     last_seen_at: datetime | None
     device_count: int
     simulated_devices: bool = False
+    dials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +131,17 @@ class AgentForm:
 
 @dataclass(frozen=True, slots=True)
 class AgentsPage:
-    """devices/agents.html. `new_token` is shown once, right after the registration."""
+    """devices/agents.html. `new_token` and `new_code` are shown once, right after they were made."""
 
     rows: tuple[AgentRow, ...]
     can_manage: bool = False
     form: AgentForm = field(default_factory=AgentForm)
     new_token: str = ""
+    new_code: str = ""
+    server_url: str = ""
     dialog_open: bool = False
+    enroll_open: bool = False
+    enroll_name: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
 

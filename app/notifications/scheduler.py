@@ -68,9 +68,20 @@ def daily(at: time) -> Callable[[datetime], datetime]:
 
 
 class Scheduler:
-    """Runs the jobs that are due; one thread, so that jobs of a process follow each other."""
+    """Runs the jobs that are due; one thread, so that its jobs follow each other.
 
-    def __init__(self, database: Database, clock: Clock, jobs: list[JobPlan]) -> None:
+    `each_tick` is what every process does for itself, without a lease.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        jobs: list[JobPlan],
+        *,
+        each_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.each_tick = each_tick
         self.database = database
         self.clock = clock
         self.jobs = {job.name: job for job in jobs}
@@ -114,6 +125,7 @@ class Scheduler:
     def _run_for_ever(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
             try:
+                self.each_tick()
                 self.run_due()
             except Exception as error:
                 log.warning("could not run jobs", exc_info=error)

@@ -1,20 +1,29 @@
 """`qingka doctor`: looks at settings, database, backups and agents, and says what to do."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from app.audit.actor import SYSTEM
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.devices import queries as devices_queries
 from app.devices import service as devices_service
 from app.devices.models import MOUNTED
 from app.errors import QingkaError
-from app.settings import load_settings
+from app.settings import Settings, load_settings
+from app.system import diagnostics
 from app.system.status import Finding, examine
 
 _MARKS = {"ok": "✓", "warning": "!", "blocking": "✕"}
 
 
-def doctor() -> None:
+def doctor(
+    bundle: Annotated[
+        Path | None, typer.Option(help="把诊断信息（不含密钥与口令）写入这个 zip 文件")
+    ] = None,
+) -> None:
     """检查运行环境；有问题时退出码为 1。"""
     settings = load_settings()
     database = Database(settings.resolved_database_url)
@@ -22,6 +31,8 @@ def doctor() -> None:
         findings = examine(database, settings, utc_now)
         if all(finding.severity == "ok" for finding in findings[:2]):
             findings += _agents(database)
+            if bundle is not None:
+                _write_bundle(bundle, database, settings)
     finally:
         database.dispose()
     for finding in findings:
@@ -30,6 +41,12 @@ def doctor() -> None:
             typer.echo(f"  → {finding.remedy}")
     if any(finding.severity == "blocking" for finding in findings):
         raise typer.Exit(1)
+
+
+def _write_bundle(path: Path, database: Database, settings: Settings) -> None:
+    """The log of a running server is in its own process: its page gives a bundle with it."""
+    path.write_bytes(diagnostics.collect(database, settings, actor=SYSTEM, clock=utc_now))
+    typer.echo(f"诊断包：{path}")
 
 
 def _agents(database: Database) -> list[Finding]:

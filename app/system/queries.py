@@ -1,10 +1,15 @@
 """Selects about the system as a whole."""
 
-import sqlalchemy as sa
-from sqlmodel import col, select
+from typing import Any
 
+import sqlalchemy as sa
+from sqlmodel import SQLModel, col, select
+
+from app.clearing.models import ClearingRecord, ClearingRequest
+from app.clearing.states import Result
 from app.core.db import Session
-from app.devices.models import Device, DeviceState
+from app.devices.models import Agent, Device, DeviceState
+from app.notifications.models import Event
 from app.operators.models import Operator
 
 
@@ -20,3 +25,43 @@ def totals(session: Session) -> tuple[int, int]:
         select(sa.func.count()).where(col(Device.state) != DeviceState.RETIRED)
     ).one()
     return int(operators), int(devices)
+
+
+def rows_of_tables(session: Session) -> dict[str, int]:
+    """How many rows every table has."""
+    return {
+        table.name: int(session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+        for table in SQLModel.metadata.sorted_tables
+    }
+
+
+def recent_failures(session: Session, limit: int) -> list[ClearingRecord]:
+    """The newest executions that did not succeed."""
+    wanted = select(ClearingRecord).where(ClearingRecord.result != Result.SUCCEEDED)
+    return list(session.exec(wanted.order_by(col(ClearingRecord.id).desc()).limit(limit)))
+
+
+def clearings_by_state(session: Session) -> dict[str, int]:
+    """How many requests there are in each state."""
+    return _counts(session, col(ClearingRequest.state))
+
+
+def devices_by_state(session: Session) -> dict[str, int]:
+    """How many devices there are in each state."""
+    return _counts(session, col(Device.state))
+
+
+def agents_by_name(session: Session) -> dict[str, str]:
+    """The state of every agent."""
+    return {name: str(state) for name, state in session.exec(select(Agent.name, Agent.state))}
+
+
+def events_waiting(session: Session) -> int:
+    """Events of the outbox that nobody has spread yet."""
+    wanted = select(sa.func.count()).where(col(Event.spread_at).is_(None))
+    return int(session.exec(wanted).one())
+
+
+def _counts(session: Session, column: Any) -> dict[str, int]:
+    rows = session.execute(sa.select(column, sa.func.count()).group_by(column))
+    return {str(value): int(count) for value, count in rows}

@@ -1,5 +1,6 @@
 """Retention: what may go goes everywhere and is audited; what is needed never goes."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -151,6 +152,24 @@ def test_what_cannot_be_deleted_is_not_called_deleted(
     assert _states(database, made)[0] is BackupState.VERIFIED
     assert "backup.deleted" not in actions(database)
     assert service.preview(database, both, made[0].id).target == "worm"
+
+
+def test_what_a_killed_process_left_goes(database: Database, local: Storage, clock: Any) -> None:
+    (made,) = _make(database, local, BackupKind.ON_DEMAND, clock, [1])
+    root = local.first.root  # type: ignore[attr-defined]
+    old = [local.spool / "x.sealed", root / "2026-12" / "a.zip.0123456789ab.part"]
+    new, foreign = local.spool / "y.zip", root / "2026-12" / "film.part"
+    for path in (*old, new, foreign):
+        path.write_bytes(b"")
+        os.utime(path, (clock().timestamp() - 100_000,) * 2)
+    os.utime(new, (clock().timestamp() - 60,) * 2)
+    assert _prune(database, local, clock, dry_run=True) == []
+    assert all(path.exists() for path in old)
+    assert _prune(database, local, clock) == []
+    assert not any(path.exists() for path in old)
+    assert new.exists()
+    assert foreign.exists()
+    assert local.first.exists(made.path)
 
 
 def test_rules_come_from_the_settings(tmp_path: Path) -> None:

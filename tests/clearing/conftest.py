@@ -1,6 +1,6 @@
 """A register to clear: an enterprise with operators and devices that were read, on a fixed day."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,10 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from app import error_handlers
+from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
 from app.clearing import queries
+from app.clearing.api import router as clearing_api
 from app.clearing.models import ClearingRecord, ClearingRequest
+from app.clearing.pages import router as clearing_pages
+from app.clearing.reconciliation.api import router as reconciliation_api
+from app.clearing.records_api import router as record_files_api
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import control, submit
 from app.clearing.states import Kind, Mode, RequestState, Result, Scope, TargetState
@@ -29,7 +37,9 @@ from app.devices.models import Device
 from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
+from app.layout import layout
 from app.operators import service as operators_service
+from app.operators.api import router as operators_api
 from app.operators.schemas import OperatorCreate
 from app.settings import Settings
 
@@ -202,7 +212,7 @@ class Office:
         )
         session.add(request)
         session.flush()
-        values = {
+        values: dict[str, Any] = {
             "request_id": request.id,
             "attempt": 1,
             "operator_id": device.operator_id,
@@ -309,3 +319,27 @@ def person() -> Callable[..., Principal]:
 def reading() -> Callable[..., DeviceReading]:
     """Makes a reading of a device that is well, with changes."""
     return reading_of
+
+
+@pytest.fixture
+def app(office: Office) -> FastAPI:
+    """The routes of clearing; requests come from `app.state.principal`, an admin unless a test says otherwise."""
+    app = FastAPI()
+    app.state.database = office.database
+    app.state.settings = office.settings
+    app.state.clock = office.clock
+    app.state.layout = layout
+    app.state.simulated = False
+    app.state.principal = principal_of(Role.ADMIN)
+    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    error_handlers.install(app)
+    for router in (record_files_api, clearing_api, reconciliation_api, operators_api):
+        app.include_router(router, prefix="/api/v1")
+    app.include_router(clearing_pages)
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, follow_redirects=False) as client:
+        yield client

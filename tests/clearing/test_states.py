@@ -1,6 +1,7 @@
 """The table of states is closed, and `move` follows it and nothing else."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,8 @@ def test_only_what_runs_or_waits_before_running_can_be_cancelled() -> None:
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_move_follows_the_table(before: RequestState, after: RequestState, clock: Clock) -> None:
-    request = ClearingRequest(number="QK202611-000001", state=before)
+    values: dict[str, Any] = {"number": "QK202611-000001", "state": before}
+    request = ClearingRequest(**values)
     if after in TRANSITIONS[before]:
         move(request, after, clock)
         assert (request.state, request.updated_at) == (after, clock())

@@ -183,6 +183,93 @@ class Simulation:
         return Counter(kind for _, kind in self.log(number, "JKHC"))
 
 
+class RemoteAgent:
+    """An agent as a process of its own, enrolled at the server with a one-time code.
+
+    `devices` are the tables of its configuration. Without `listen` it dials out.
+    """
+
+    def __init__(
+        self,
+        world: "World",
+        name: str,
+        devices: list[dict[str, Any]],
+        *,
+        listen_port: int = 0,
+        settle: float = 0.2,
+    ) -> None:
+        self._world = world
+        self.name = name
+        self.folder = world.folder / f"agent-{name}"
+        self.folder.mkdir()
+        self._port = listen_port
+        self._program: Program | None = None
+        lines = ["simulated = true", f"settle_seconds = {settle}", "probe_seconds = 0.5"]
+        for device in devices:
+            lines += ["[[device]]", *(f"{key} = {_toml(value)}" for key, value in device.items())]
+        (self.folder / "agent.toml").write_text("\n".join(lines), encoding="utf-8")
+
+    @property
+    def dials(self) -> bool:
+        """Whether it connects to the server by itself."""
+        return not self._port
+
+    def enroll(self) -> subprocess.CompletedProcess[str]:
+        """Get a code from the server and use it."""
+        code = self._world.post("/agents/enrollments", {"name": self.name})["code"]
+        arguments = ["agent", "enroll", "--server", self._world.address, "--code", code]
+        if self._port:
+            arguments += ["--listen", f"https://127.0.0.1:{self._port}"]
+        return self._world.qingka(*arguments, data_dir=self.folder)
+
+    def start(self) -> None:
+        """Start the process and wait until it is ready."""
+        arguments = ["--dial"] if self.dials else []
+        self._program = Program(
+            *("app.cli", "agent", "serve", "--port", str(self._port)),
+            *("--config", str(self.folder / "agent.toml")),
+            *arguments,
+            environment=self._world.environment | {"QINGKA_DATA_DIR": str(self.folder)},
+        )
+
+    @property
+    def address(self) -> str:
+        """Where its own page is."""
+        assert self._program is not None
+        return self._program.address
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has written."""
+        return [] if self._program is None else self._program.lines
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._program is not None
+        self._program.kill()
+        self._program = None
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._program is not None:
+            self._program.stop()
+            self._program = None
+
+    @property
+    def id(self) -> str:
+        """The id of its row at the server."""
+        agents = self._world.get("/agents")["items"]
+        return str(next(agent["id"] for agent in agents if agent["name"] == self.name))
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """An operator with one device, registered in the product and simulated beside it."""
@@ -230,6 +317,8 @@ class World:
         self.admin_key = self.new_key(Permission.ADMIN)
         self._server: Program | None = None
         self._taken = 0
+        self._extra = 0
+        self._agents: list[RemoteAgent] = []
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -258,6 +347,8 @@ class World:
 
     def close(self) -> None:
         """End everything."""
+        for agent in self._agents:
+            agent.stop()
         self.stop()
         self.simulation.stop()
         self.database.dispose()
@@ -329,10 +420,23 @@ class World:
 
     # -- subjects --------------------------------------------------------------------------------
 
-    def subject(self, name: str = "测试员", *, invoices: int = 3) -> Subject:
-        """The next device, with an enterprise, an operator and invoices of the period due."""
-        number = self._numbers[self._taken]
-        self._taken += 1
+    def subject(
+        self,
+        name: str = "测试员",
+        *,
+        invoices: int = 3,
+        number: str = "",
+        agent_id: str = "",
+        code: str = "",
+    ) -> Subject:
+        """The next device, with an enterprise, an operator and invoices of the period due.
+
+        `number` and `agent_id`: a device of `new_device` behind another agent; `code` is then its
+        operator's.
+        """
+        if not number:
+            number = self._numbers[self._taken]
+            self._taken += 1
         device = self.simulation.view(number)
         for kind in TYPES:
             if invoices:
@@ -341,16 +445,43 @@ class World:
         enterprise = self.post(
             "/enterprises", {"tax_no": device["tax_no"], "name": device["taxpayer_name"]}
         )
-        code = f"E{self._taken:04d}"
+        code = code or f"E{self._taken:04d}"
         operator = self.post(
             "/operators", {"code": code, "name": name, "enterprise_id": enterprise["id"]}
         )
-        registered = self.post("/devices", self._device_body(device, operator["id"]))
+        body = self._device_body(device, operator["id"])
+        registered = self.post("/devices", body | ({"agent_id": agent_id} if agent_id else {}))
         self.post(f"/devices/{registered['id']}/refresh")
         period = due_period(date.fromisoformat(device["lock_date"]))
         return Subject(
             code, name, operator["id"], registered["id"], number, device["tax_no"], period
         )
+
+    def new_device(self) -> str:
+        """One more simulated device, which the mounted agent does not have; gives its number."""
+        self._extra += 1
+        return self._new_device(5000 + self._extra)
+
+    def tax_server_device(self, number: str) -> dict[str, Any]:
+        """The configuration of a simulated device as one behind a tax server."""
+        return {
+            "driver": "tax_server",
+            "url": self.simulation.address,
+            "bureau_url": f"{self.simulation.address}/bureau",
+            "number": number,
+            "password": "88888888",
+        }
+
+    def remote_agent(
+        self, name: str, devices: list[dict[str, Any]], *, listen_port: int = 0
+    ) -> RemoteAgent:
+        """Another agent, enrolled and started; it ends with the world."""
+        agent = RemoteAgent(self, name, devices, listen_port=listen_port)
+        self._agents.append(agent)
+        done = agent.enroll()
+        assert done.returncode == 0, done.stdout + done.stderr
+        agent.start()
+        return agent
 
     def file(self, subject: Subject, state: str) -> None:
         """Set the state of the return of the subject's period."""
@@ -387,7 +518,7 @@ class World:
             found = self.request(request_id)
             assert found["state"] == "running", found
             states = {one["name"]: one["state"] for one in found["stages"]}
-            return states[stage] == "running"
+            return bool(states[stage] == "running")
 
         until(there, what=f"stage {stage}")
 

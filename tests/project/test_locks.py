@@ -1,7 +1,12 @@
 """requirements/*.lock: what `make lock` wrote, and no less than pyproject.toml asks for."""
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +74,32 @@ def test_build_backend_is_locked() -> None:
     """The package is installed without build isolation, so its backend comes from the lock."""
     project = _project()
     assert project["build-system"]["requires"] == project["dependency-groups"]["build"]
+
+
+def test_app_imports_only_what_it_declares() -> None:
+    """A package that merely comes along with another one may go away with its next version."""
+    project = _project()["project"]
+    lines = [
+        *project["dependencies"],
+        *(line for lines in project["optional-dependencies"].values() for line in lines),
+    ]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    owners = packages_distributions()
+    undeclared = {
+        name
+        for path in (ROOT / "app").rglob("*.py")
+        for name in _imported(path)
+        if name not in sys.stdlib_module_names
+        and name not in {"app", "pydantic_core"}  # the core is pinned by pydantic itself
+        and not {canonicalize_name(owner) for owner in owners.get(name, [])} & declared
+    }
+    assert not undeclared
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The top-level packages a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

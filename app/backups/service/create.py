@@ -55,15 +55,15 @@ def keep(
 
 
 def record_failure(
-    session: Session, content_name: str, error: QingkaError, *, actor: Actor, at: datetime
+    session: Session, subject: str, error: QingkaError, *, actor: Actor, at: datetime
 ) -> None:
-    """Audit a backup that could not be made, where that does not stop what is being done."""
+    """Audit a backup that could not be made; `subject` is its name, or what was to be backed up."""
     audit.record(
         session,
         actor=actor,
         action=AuditAction.BACKUP_FAILED,
         object_type="backup",
-        object_id=content_name,
+        object_id=subject,
         at=at,
         details={"code": error.code, "message": error.detail},
     )

@@ -13,13 +13,16 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
 from app.backups import queries
-from app.backups.errors import BackupSettingsInvalid
+from app.backups.errors import BackupSettingsInvalid, known_errors
 from app.backups.models import Backup, BackupCopy, BackupKind, BackupState, CopyState
 from app.backups.service.reading import registered
-from app.backups.storage import Storage, Where, as_storage
+from app.backups.storage import Storage, Where, as_storage, tidy
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.settings import Settings
+
+_BROKEN_OFF = timedelta(days=1)
+"""A file that is still not finished after this long never will be."""
 
 Protection = Callable[[Session, Iterable[UUID], datetime], set[UUID]]
 """Which of these backups something made after the moment still needs."""
@@ -72,6 +75,9 @@ def prune(
 ) -> list[Pruned]:
     """Delete what the rules let go, each audited; with `dry_run` only say what would go."""
     storage, now = as_storage(where), clock()
+    if not dry_run:
+        with known_errors():
+            tidy(storage, now - _BROKEN_OFF)
     with database.reading() as session:
         ids = [one for kind in BackupKind for one in _expired(session, kind, rules, now)]
     return [

@@ -41,7 +41,7 @@ def verify(
         if copy.state not in (CopyState.FAILED, CopyState.DELETED)
     ]
     with database.transaction() as session:
-        return _note(session, storage, backup_id, checked, actor=actor, at=clock())
+        return _note(session, storage, backup, checked, actor=actor, at=clock())
 
 
 def check_archive(path: Path, sha256: str) -> tuple[BackupState, str]:
@@ -71,19 +71,18 @@ def _check(storage: Storage, backup: Backup, copy: BackupCopy) -> _Checked:
 def _note(
     session: Session,
     storage: Storage,
-    backup_id: UUID,
+    seen: Backup,
     checked: list[_Checked],
     *,
     actor: Actor,
     at: datetime,
 ) -> Backup:
-    backup = queries.get(session, backup_id)
-    rows = {row.target: row for row in queries.copies(session, [backup_id])[backup_id]}
-    for one in checked:
-        row = rows[one.target]
-        row.state, row.message = one.state, one.message[:500]
-        row.verified_at = at if one.state is CopyState.VERIFIED else row.verified_at
-        session.add(row)
+    backup = queries.get(session, seen.id)
+    if (backup.path, backup.state) != (seen.path, seen.state):
+        # Encrypted anew, deleted or checked by somebody else meanwhile: they know better.
+        session.expunge(backup)
+        return backup
+    _note_copies(session, backup.id, checked, at)
     backup.state, backup.check_message = _verdict(storage, backup, checked)
     backup.verified_at = at
     session.add(backup)
@@ -91,6 +90,15 @@ def _note(
     session.flush()
     session.expunge(backup)
     return backup
+
+
+def _note_copies(session: Session, backup_id: UUID, checked: list[_Checked], at: datetime) -> None:
+    rows = {row.target: row for row in queries.copies(session, [backup_id])[backup_id]}
+    for one in checked:
+        row = rows[one.target]
+        row.state, row.message = one.state, one.message[:500]
+        row.verified_at = at if one.state is CopyState.VERIFIED else row.verified_at
+        session.add(row)
 
 
 def _verdict(storage: Storage, backup: Backup, checked: list[_Checked]) -> tuple[BackupState, str]:

@@ -7,15 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from app.accounts.deps import DevicesWriter
+from app.accounts.deps import Admin, DevicesWriter
 from app.core.db import Session
 from app.core.forms import parse
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
 from app.devices.contexts import AgentForm, AgentRow, AgentsPage
-from app.devices.models import MOUNTED
-from app.devices.schemas import AgentCreate
+from app.devices.models import DIAL, MOUNTED
+from app.devices.schemas import AgentCreate, EnrollmentCreate
 from app.errors import QingkaError
 
 router = APIRouter(prefix="/devices/agents")
@@ -51,6 +51,30 @@ def register_agent(
     return render(request, "devices/agents.html", page)
 
 
+@router.post("/enrollments")
+def create_enrollment(
+    request: Request,
+    principal: Admin,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    agent_name: Annotated[str, Form(max_length=200)] = "",
+) -> HTMLResponse:
+    """生成登记码: the code is on the answer's page, this once, in the command to be run."""
+    try:
+        data = parse(EnrollmentCreate, {"name": agent_name})
+        with database.transaction() as session:
+            _, code = service.create_enrollment(
+                session, name=data.name, principal=principal, at=clock()
+            )
+    except QingkaError as error:
+        return _enroll_again(request, database, agent_name, error)
+    with database.reading() as session:
+        server = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        page = AgentsPage(_rows(session), can_manage=True, new_code=code, server_url=server)
+    return render(request, "devices/agents.html", page)
+
+
 @router.post("/{agent_id}/check")
 def check_agent(
     agent_id: UUID,
@@ -80,18 +104,31 @@ def _again(
     return render(request, "devices/agents.html", page, status_code=error.status)
 
 
+def _enroll_again(
+    request: Request, database: DatabaseDep, name: str, error: QingkaError
+) -> HTMLResponse:
+    field = "；".join(error.errors.values())
+    errors = {"agent_name": field} if field else {"enroll": f"{error.title}。{error.remedy}"}
+    with database.reading() as session:
+        page = AgentsPage(
+            _rows(session), can_manage=True, enroll_open=True, enroll_name=name, errors=errors
+        )
+    return render(request, "devices/agents.html", page, status_code=error.status)
+
+
 def _rows(session: Session) -> tuple[AgentRow, ...]:
     counts: Counter[UUID] = queries.devices_per_agent(session)
     return tuple(
         AgentRow(
             id=str(agent.id),
             name=agent.name,
-            address="" if agent.base_url == MOUNTED else agent.base_url,
+            address="" if agent.base_url.startswith((MOUNTED, DIAL)) else agent.base_url,
             state=agent.state,
             software_version=agent.version,
             last_seen_at=agent.last_seen_at,
             device_count=counts[agent.id],
             simulated_devices=agent.simulated,
+            dials=agent.base_url.startswith(DIAL),
         )
         for agent in queries.all_agents(session)
     )

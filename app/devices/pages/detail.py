@@ -7,14 +7,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from app.accounts.deps import ClearingRequester, Reader
+from app.accounts.deps import ClearingRequester, DevicesWriter, Reader
 from app.accounts.principal import Permission, Principal
 from app.contracts.faults import FAULTS
 from app.core.clock import Clock, local_date
 from app.core.db import Session
-from app.core.templating import render
+from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
+from app.devices.agent_client import AgentFault
 from app.devices.contexts import Change, DevicePage, MonitorRow
 from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.devices.pages.list import clearing_state
@@ -54,6 +55,25 @@ def refresh(
     with database.reading() as session:
         page = _build(session, device_id, principal, clock, changes)
     return render(request, "devices/detail.html", page)
+
+
+@router.post("/clock")
+def set_clock(
+    device_id: UUID,
+    principal: DevicesWriter,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Response:
+    """校准时钟: says what the clock's drift is now, or why it could not be set."""
+    path = f"/devices/{device_id}"
+    try:
+        service.set_clock(database, device_id, principal=principal, settings=settings, clock=clock)
+    except (AgentFault, service.DeviceClockFixed, service.DeviceHasNoAgent) as error:
+        return redirect(path, flash=f"{error.detail}。{error.remedy}", kind="bad")
+    with database.reading() as session:
+        drift = queries.visible(session, device_id, principal).clock_drift_seconds
+    return redirect(path, flash=f"时钟已校准，现在与本系统相差 {abs(drift or 0)} 秒")
 
 
 def _build(
@@ -99,6 +119,9 @@ def _build(
         monitors=_monitors(device, monitors, clock),
         changes=changes,
         can_refresh=principal.can(Permission.CLEARING_REQUEST)
+        and device.state is not DeviceState.RETIRED,
+        can_set_clock=principal.can(Permission.DEVICES_WRITE)
+        and device.can_set_clock
         and device.state is not DeviceState.RETIRED,
     )
 

@@ -5,6 +5,7 @@ the first token it is used with: the same agent may ask again for an answer that
 """
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -109,15 +110,15 @@ def enroll(
     }
     audit.record(
         session,
-        actor=SYSTEM.actor,
+        actor=replace(SYSTEM.actor, ip=ip),
         action=AuditAction.AGENT_ENROLLED,
         object_type="agent",
         object_id=agent.id,
         at=at,
         details=details,
-        ip=ip,
     )
-    on_commit(session, lambda: dialled.hang_up(agent.id, REVOKED))
+    agent_id = agent.id
+    on_commit(session, lambda: dialled.hang_up(agent_id, REVOKED))
     return agent
 
 

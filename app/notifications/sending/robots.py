@@ -2,7 +2,8 @@
 
 apprise reads and checks the addresses and knows where the robots live. It takes every HTTP 200 for a
 success, while these robots answer 200 with an error code in the body when they refuse a message; so
-the three are posted here and their answers are read.
+the three are posted here and their answers are read. apprise is imported at the first use: it takes a
+second and 25 MB, and most servers have no robot.
 """
 
 import base64
@@ -10,16 +11,15 @@ import hashlib
 import hmac
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import apprise
 import httpcore
-from apprise.plugins.dingtalk import NotifyDingTalk
-from apprise.plugins.feishu import NotifyFeishu
-from apprise.plugins.wecombot import NotifyWeComBot
 
 from app.errors import QingkaError
 from app.notifications.errors import ChannelUrlInvalid, RobotFailed
@@ -35,6 +35,14 @@ ROBOTS = {
     "jsons": "JSON 接收方",
 }
 """Schemes that may be used; apprise knows many more, also ones that run programs or write files."""
+
+_PLUGINS = {
+    "wecombot": ("wecombot", "NotifyWeComBot"),
+    "dingtalk": ("dingtalk", "NotifyDingTalk"),
+    "feishu": ("feishu", "NotifyFeishu"),
+    "json": ("custom_json", "NotifyJSON"),
+    "jsons": ("custom_json", "NotifyJSON"),
+}
 
 _PLAIN_HTTP = {"json": 80, "jsons": 443}
 """Schemes whose host the admin names: the SSRF guard looks at these."""
@@ -74,7 +82,7 @@ def send(url: str, note: Note, *, allow_private: bool) -> Result:
     plugin = _plugin(url)
     if plugin is None:
         return failed(ChannelUrlInvalid, "机器人地址不完整或密钥格式不正确", final=True)
-    known = _request(plugin, note)
+    known = _request(urlsplit(url).scheme.lower(), plugin, note)
     try:
         if known is None:
             _check_host(url, allow_private)
@@ -88,23 +96,58 @@ def send(url: str, note: Note, *, allow_private: bool) -> Result:
         return failed(RobotFailed, f"无法连接机器人接口：{error}")
 
 
+@cache
+def _plugin_class(scheme: str) -> Any:
+    module, name = _PLUGINS[scheme]
+    return getattr(import_module(f"apprise.plugins.{module}"), name)
+
+
 def _plugin(url: str) -> Any:
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    """apprise's object for this address, or None when the address is no good."""
+    scheme = urlsplit(url).scheme.lower()
+    if scheme not in _PLUGINS:
+        return None
+    plugin_class = _plugin_class(scheme)
+    parts = plugin_class.parse_url(url)
+    if parts is None:
+        return None
+    try:
+        return plugin_class(**parts)
+    except TypeError:  # what apprise raises for a key of the wrong form
+        return None
 
 
-def _request(plugin: Any, note: Note) -> tuple[str, dict[str, Any]] | None:
-    """Address and document for the robots whose answers are known, else None."""
-    if isinstance(plugin, NotifyWeComBot):
-        return plugin.api_url, {"msgtype": "text", "text": {"content": note.whole}}
-    if isinstance(plugin, NotifyFeishu):
-        where = plugin.notify_url.format(token=plugin.token)
-        return where, {"msg_type": "text", "content": {"text": note.whole}}
-    if isinstance(plugin, NotifyDingTalk):
-        where = plugin.notify_url.format(token=plugin.token)
-        people = {"atMobiles": list(plugin.targets), "isAtAll": False}
-        body = {"msgtype": "text", "text": {"content": note.whole}, "at": people}
-        return where + _ding_signature(plugin.secret, note.at), body
-    return None
+Request = tuple[str, dict[str, Any]]
+"""Address and document."""
+
+
+def _request(scheme: str, plugin: Any, note: Note) -> Request | None:
+    """The request to a robot whose answers are known, else None."""
+    maker = _REQUESTS.get(scheme)
+    return None if maker is None else maker(plugin, note)
+
+
+def _wecom(plugin: Any, note: Note) -> Request:
+    return plugin.api_url, {"msgtype": "text", "text": {"content": note.whole}}
+
+
+def _feishu(plugin: Any, note: Note) -> Request:
+    where = plugin.notify_url.format(token=plugin.token)
+    return where, {"msg_type": "text", "content": {"text": note.whole}}
+
+
+def _dingtalk(plugin: Any, note: Note) -> Request:
+    where = plugin.notify_url.format(token=plugin.token)
+    people = {"atMobiles": list(plugin.targets), "isAtAll": False}
+    body = {"msgtype": "text", "text": {"content": note.whole}, "at": people}
+    return where + _ding_signature(plugin.secret, note.at), body
+
+
+_REQUESTS: dict[str, Callable[[Any, Note], Request]] = {
+    "wecombot": _wecom,
+    "dingtalk": _dingtalk,
+    "feishu": _feishu,
+}
 
 
 def _ding_signature(secret: str | None, at: datetime) -> str:
@@ -116,7 +159,7 @@ def _ding_signature(secret: str | None, at: datetime) -> str:
     return "&" + urlencode({"timestamp": moment, "sign": base64.b64encode(digest).decode()})
 
 
-def _post(request: tuple[str, dict[str, Any]], allow_private: bool) -> Answer:
+def _post(request: Request, allow_private: bool) -> Answer:
     where, document = request
     return post(
         where,
@@ -141,9 +184,7 @@ def _judge(answer: Answer) -> Result:
 
 def _by_apprise(plugin: Any, note: Note) -> Result:
     plugin.redirects = False  # a redirect could lead past the guard
-    robots = apprise.Apprise()
-    robots.add(plugin)
-    if robots.notify(body=note.text, title=note.title, body_format=apprise.NotifyFormat.TEXT):
+    if plugin.notify(body=note.text, title=note.title):
         return done(200)
     return failed(RobotFailed, "接收方没有返回成功")
 

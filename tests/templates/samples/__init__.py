@@ -5,11 +5,37 @@ The people, companies and numbers are made up. Everything is fixed: no clock, no
 
 from typing import Any
 
-from . import backups, batches, devices, home, operators, records, registers, requests, system
+from . import (
+    backups,
+    batches,
+    devices,
+    home,
+    inspections,
+    notifications,
+    operators,
+    reconciliation,
+    records,
+    registers,
+    requests,
+    system,
+)
 
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     name: page
-    for part in (home, operators, requests, batches, records, devices, registers, backups, system)
+    for part in (
+        home,
+        operators,
+        requests,
+        batches,
+        records,
+        reconciliation,
+        devices,
+        registers,
+        backups,
+        notifications,
+        inspections,
+        system,
+    )
     for name, page in part.PAGES.items()
 }
 """Name → template, context, layout."""

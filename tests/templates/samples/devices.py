@@ -167,6 +167,12 @@ AGENTS_INVALID = replace(
 )
 
 
+AGENTS_ENROLLING = AgentsPage(
+    (AgentRow("a4", "门店四", "", "online", "1.0.0", NOW, 2, dials=True),),
+    can_manage=True,
+    new_code="ABCD-EFGH-JKLM",
+    server_url="https://qingka.example",
+)
 AGENTS_EMPTY = AgentsPage(())
 
 
@@ -189,6 +195,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "device-fault": ("devices/detail.html", DEVICE_FAULT, layout("/devices")),
     "agents": ("devices/agents.html", AGENTS, layout("/devices")),
     "agents-invalid": ("devices/agents.html", AGENTS_INVALID, layout("/devices")),
+    "agents-enrolling": ("devices/agents.html", AGENTS_ENROLLING, layout("/devices")),
     "agents-empty": ("devices/agents.html", AGENTS_EMPTY, layout("/devices")),
     "device-new": ("devices/new.html", DEVICE_NEW, layout("/devices")),
     "device-new-invalid": ("devices/new.html", DEVICE_NEW_INVALID, layout("/devices")),

@@ -1,0 +1,145 @@
+"""系统设置 → 规则, and the same over the API (/settings)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Body, Depends, Request
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, Response
+
+from app.accounts.deps import Admin
+from app.core.templating import redirect, render
+from app.core.web import ClockDep, DatabaseDep, settings_of
+from app.errors import Conflict, Invalid
+from app.system.rules import RULES, Rules
+
+BASE = "/settings/rules"
+router = APIRouter(include_in_schema=False)
+api_router = APIRouter(tags=["设置"])
+
+
+@dataclass(frozen=True, slots=True)
+class RuleField:
+    """One rule of the form."""
+
+    name: str
+    label: str
+    hint: str
+    value: str
+    default: str
+    fixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RulesPage:
+    """system/rules.html."""
+
+    rules: tuple[RuleField, ...]
+    errors: dict[str, str]
+
+
+class SettingPublic(BaseModel):
+    """A setting that may be changed at run time. `fixed`: the environment gives it."""
+
+    name: str
+    label: str
+    value: str | int
+    default: str | int
+    fixed: bool
+
+
+def rules_of(request: Request) -> Rules:
+    """The rules this application was assembled with."""
+    state = request.app.state
+    if not hasattr(state, "rules"):
+        state.rules = Rules(settings_of(request))
+    return cast(Rules, state.rules)
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    return {name: str(value) for name, value in (await request.form()).items()}
+
+
+Typed = Annotated[dict[str, str], Depends(_typed)]
+
+
+@router.get(BASE)
+def show_rules(request: Request, principal: Admin) -> HTMLResponse:
+    """The form."""
+    return render(request, "system/rules.html", _page(rules_of(request), {}, {}))
+
+
+@router.post(BASE)
+def save_rules(
+    request: Request, principal: Admin, database: DatabaseDep, clock: ClockDep, typed: Typed
+) -> Response:
+    """Keep what was typed."""
+    texts = {name: typed[name] for name in RULES if name in typed}
+    rules = rules_of(request)
+    try:
+        changed = _change(rules, database, texts, principal, clock)
+    except (Invalid, Conflict) as error:
+        errors = error.errors or {"form": error.detail}
+        page = _page(rules, texts, errors)
+        return render(request, "system/rules.html", page, status_code=error.status)
+    words = f"已保存 {len(changed)} 项，立即生效" if changed else "没有改动"
+    return redirect(BASE, flash=words)
+
+
+@api_router.get("/settings")
+def get_settings(request: Request, principal: Admin) -> list[SettingPublic]:
+    """What may be changed at run time."""
+    return _public(rules_of(request))
+
+
+@api_router.patch("/settings")
+def change_settings(
+    request: Request,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    data: Annotated[dict[str, str | int], Body(examples=[{"reminder_days": "5,3,1"}])],
+) -> list[SettingPublic]:
+    """Change settings: only what is sent."""
+    rules = rules_of(request)
+    _change(rules, database, {name: str(value) for name, value in data.items()}, principal, clock)
+    return _public(rules)
+
+
+def _change(
+    rules: Rules, database: DatabaseDep, texts: dict[str, str], principal: Admin, clock: ClockDep
+) -> dict[str, Any]:
+    with database.transaction() as session:
+        changed = rules.change(session, texts, principal=principal, clock=clock)
+    rules.refresh(database)
+    return changed
+
+
+def _page(rules: Rules, typed: dict[str, str], errors: dict[str, str]) -> RulesPage:
+    return RulesPage(
+        tuple(
+            RuleField(
+                state.rule.name,
+                state.rule.label,
+                state.rule.hint,
+                typed.get(state.rule.name, str(state.value)),
+                str(state.default) or "空",
+                state.fixed,
+            )
+            for state in rules.states()
+        ),
+        errors,
+    )
+
+
+def _public(rules: Rules) -> list[SettingPublic]:
+    return [
+        SettingPublic(
+            name=state.rule.name,
+            label=state.rule.label,
+            value=state.value,
+            default=state.default,
+            fixed=state.fixed,
+        )
+        for state in rules.states()
+    ]
