@@ -15,10 +15,10 @@ PATHS := app tests scripts migrations
 # What an environment was made from is in the name of its stamp: with nothing changed nothing is done,
 # and a branch with other dependencies is noticed however old its files are.
 RUN_STAMP := $(VENV)/.run-$(shell cat pyproject.toml requirements/runtime.lock | cksum | tr ' ' -)
-DEV_STAMP := $(VENV)/.dev-$(shell cat pyproject.toml requirements/*.lock | cksum | tr ' ' -)
+DEV_STAMP := $(VENV)/.dev-$(shell cat pyproject.toml requirements/dev.lock | cksum | tr ' ' -)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test e2e check fix migration screenshots lock docker
+.PHONY: help setup run test e2e check fix bench migration screenshots lock docker
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,10 @@ fix: $(DEV_STAMP) ## repair what ruff can repair, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(DEV_STAMP) ## measure speed and scale: make bench ARGS="--quick"
+	@$(PIP) install --require-hashes -r requirements/bench.lock
+	$(BIN)/python -m scripts.bench $(ARGS)
+
 migration: $(DEV_STAMP) ## draft the next migration from the models: make migration m="what changes"
 	@test -n '$(m)' || { echo 'usage: make migration m="what changes"' >&2; exit 2; }
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && export QINGKA_DATA_DIR="$$directory" && \
@@ -68,6 +72,7 @@ lock: ## write requirements/*.lock anew from pyproject.toml
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
 	$(COMPILE) --all-extras --group build --group dev -o requirements/dev.lock
 	$(COMPILE) --extra postgres --group build -c requirements/dev.lock -o requirements/runtime.lock
+	$(subst pyproject.toml,,$(COMPILE)) --group bench -c requirements/dev.lock -o requirements/bench.lock
 
 docker: ## build the container image
 	docker build -t qingka .

@@ -1,6 +1,5 @@
 """Command line: qingka serve | worker | agent | virtual | account | api-key | clear | backup | audit | …"""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +28,7 @@ app.add_typer(account_app, name="account")
 app.add_typer(api_key_app, name="api-key")
 app.add_typer(agent_app, name="agent")
 app.add_typer(virtual_app, name="virtual")
-if os.name == "posix":  # pseudo-terminals
+if sys.platform != "win32":  # pseudo-terminals
     from app.agent.drivers.serial_converter.simulator_cli import serial
 
     virtual_app.command("serial")(serial)

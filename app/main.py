@@ -24,7 +24,7 @@ from app.clearing.workflow.engine import Engine
 from app.core import migrate
 from app.core.clock import Clock, utc_now
 from app.core.db import Database
-from app.core.http import BodyLimit, CrossSiteGuard, SecurityHeaders
+from app.core.http import BodyLimit, ChangesGate, CrossSiteGuard, SecurityHeaders
 from app.core.logging import get_logger
 from app.core.metrics import Measured, RequestMetrics
 from app.devices import service as devices_service
@@ -39,6 +39,11 @@ from app.system.idempotency import Idempotency
 from app.system.rules import Rules
 
 log = get_logger(__name__)
+
+THREADS = 100
+"""Threads that answer requests. Well above CHANGES_AT_ONCE: see ChangesGate."""
+
+CHANGES_AT_ONCE = 32
 
 THREADS = 200
 """For requests. One that waits for its turn to write keeps its thread, and the one that has the turn needs
@@ -112,6 +117,7 @@ def _add_middleware(
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     if agent is not None:
         app.add_middleware(_AgentMount, agent=agent.app)
+    app.add_middleware(ChangesGate, at_once=CHANGES_AT_ONCE)
     app.add_middleware(BodyLimit, limit=settings.body_limit_mb << 20)
     origins = (settings.public_url.rstrip("/"),) if settings.public_url else ()
     app.add_middleware(CrossSiteGuard, trusted_origins=origins)
@@ -131,6 +137,7 @@ def _mounted_agent(settings: Settings, clock: Clock) -> MountedAgent | None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
     current_default_thread_limiter().total_tokens = THREADS
     await run_in_threadpool(start, app)
     try:
@@ -163,10 +170,10 @@ def start(app: FastAPI) -> None:
         state.after_start()
 
 
-def stop(app: FastAPI) -> None:
-    """The other way round."""
+def stop(app: FastAPI, *, patience: float = 0.0) -> None:
+    """The other way round; what runs has `patience` seconds to come to its end."""
     app.state.background.stop()
-    app.state.engine.stop()
+    app.state.engine.stop(patience=patience)
     if app.state.follower is not None:
         app.state.follower.stop()
     if app.state.agent is not None:

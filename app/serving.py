@@ -20,6 +20,9 @@ from app.settings import Settings, load_settings
 HEARTBEAT_SECONDS = 10.0
 """Between two pings to an agent that has dialled in, and how long each may take to be answered."""
 
+PATIENCE = 2.0
+"""Seconds a command waits for the clearing it has seen the end of to be put away."""
+
 STOP_SECONDS = 5
 """How long open answers (a followed progress, say) may take to end at a stop."""
 
@@ -81,7 +84,7 @@ def engine_unless_served(settings: Settings, database: Database) -> Iterator[Non
             try:
                 yield
             finally:
-                stop(app)
+                stop(app, patience=PATIENCE)
     except AlreadyRunning:
         yield
 

@@ -6,8 +6,10 @@ workflow put into the queue until the last one is done.
 
 import sys
 import time
+from collections.abc import Callable
+from typing import cast
 
-from dbos import DBOS, Queue, WorkflowHandle
+from dbos import DBOS, WorkflowHandle
 
 QUEUE = "bare"
 CONCURRENCY = 100
@@ -39,18 +41,19 @@ def main(url: str, count: int) -> float:
         }
     )
     DBOS.launch()
-    queue = Queue(QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=0.1)
-    _run(queue, 5)
+    DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=0.1)
+    _run(5)
     started = time.monotonic()
-    _run(queue, count)
+    _run(count)
     seconds = time.monotonic() - started
     DBOS.destroy(workflow_completion_timeout_sec=0)
     return seconds
 
 
-def _run(queue: Queue, count: int) -> None:
+def _run(count: int) -> None:
+    workflow = cast(Callable[[int], int], three_steps)
     handles: list[WorkflowHandle[int]] = [
-        queue.enqueue(three_steps, number) for number in range(count)
+        DBOS.enqueue_workflow(QUEUE, workflow, number) for number in range(count)
     ]
     for handle in handles:
         handle.get_result()

@@ -16,7 +16,7 @@ SAMPLE_SECONDS = 0.02
 
 
 class CommandFailed(Exception):
-    """A measured command did not exit with 0; the message holds its output."""
+    """A measured command did not exit with 0; the message holds the last line it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str], *, limit:
         except subprocess.TimeoutExpired as error:
             process.kill()
             process.communicate()
-            raise CommandFailed(f"{arguments} took longer than {limit:g} s") from error
+            raise CommandFailed(f"{arguments[0]} took longer than {limit:g} s") from error
     if process.returncode != 0:
-        raise CommandFailed(f"{arguments} exited {process.returncode}: {output[-2000:]}")
+        last = (output.strip() or "no output").splitlines()[-1]
+        raise CommandFailed(f"{arguments[0]} exited {process.returncode}: {last}")
     return Run(time.monotonic() - started, peak.resident, peak.own, output)

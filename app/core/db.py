@@ -96,7 +96,7 @@ class Database:
     take the write lock first (BEGIN IMMEDIATE) and wait for each other for up to `busy_seconds`.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 20, busy_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, *, pool_size: int = 30, busy_seconds: float = 30.0) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size * 2}

@@ -1,5 +1,6 @@
 """ASGI middleware for every response: security headers, request id, limit of the body, cross-site guard."""
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -76,6 +77,28 @@ class CrossSiteGuard:
         if site is not None:
             return site in ("same-origin", "none")
         return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+class ChangesGate:
+    """Lets a bounded number of state changes in at once; the others wait without holding a thread.
+
+    A change may wait in its thread for a lock that another change holds, and that one needs a thread
+    to go on. With fewer changes than threads there always is one.
+    """
+
+    def __init__(self, app: ASGIApp, *, at_once: int) -> None:
+        self.app = app
+        self.at_once = at_once
+        self._gate: asyncio.Semaphore | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+            await self.app(scope, receive, send)
+            return
+        if self._gate is None:
+            self._gate = asyncio.Semaphore(self.at_once)
+        async with self._gate:
+            await self.app(scope, receive, send)
 
 
 class _TooLarge(Exception):

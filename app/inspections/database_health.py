@@ -8,6 +8,8 @@ from app.core.db import Database
 from app.inspections.section import Section, Severity, table
 
 TITLE = "数据库"
+_DAMAGED = "数据库文件损坏"
+_RESTORE = "停止服务，从最近的全系统备份恢复，并检查磁盘。"
 _DEAD_SHARE = 0.2
 _MANY_ROWS = 10_000
 
@@ -20,8 +22,12 @@ def examine(database: Database) -> Section:
 
 def _sqlite(connection: sa.Connection) -> Section:
     """`PRAGMA integrity_check` reads the whole file: what it finds is said as it says it."""
-    problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
-    broken = list(connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(20))
+    try:
+        problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(20)
+    except sa.exc.DatabaseError as error:
+        facts = [("类型", "SQLite"), ("完整性检查", str(error.orig))]
+        return _section(Severity.BLOCKING, _DAMAGED, facts, _RESTORE)
     size, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_size", "page_count", "freelist_count")
@@ -34,16 +40,10 @@ def _sqlite(connection: sa.Connection) -> Section:
         ("引用检查", "通过" if not broken else f"{len(broken)} 行引用了不存在的行"),
     ]
     if problems != ["ok"] or broken:
-        return _section(
-            Severity.BLOCKING,
-            "数据库文件损坏",
-            facts,
-            "停止服务，从最近的全系统备份恢复，并检查磁盘。",
-        )
+        return _section(Severity.BLOCKING, _DAMAGED, facts, _RESTORE)
     if pages and free / pages > _DEAD_SHARE:
-        return _section(
-            Severity.WARNING, "数据库有较多可回收空间", facts, "在系统维护中执行“压缩数据库”。"
-        )
+        remedy = "在系统维护中执行“压缩数据库”。"
+        return _section(Severity.WARNING, "数据库有较多可回收空间", facts, remedy)
     return _section(Severity.OK, f"数据库完整，{_megabytes(size * pages)}", facts)
 
 

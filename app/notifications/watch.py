@@ -22,7 +22,12 @@ from app.notifications.scheduler import Run
 from app.notifications.service.publish import Subject, publish
 from app.operators.models import Operator
 
-_FAILURES = (AuditAction.BACKUP_FAILED, AuditAction.BACKUP_VERIFICATION_FAILED)
+_CODES = {
+    AuditAction.BACKUP_FAILED: "backup.failed",
+    AuditAction.BACKUP_VERIFICATION_FAILED: "backup.damaged",
+}
+"""Records of failures, and the code of one that names none."""
+_FAILURES = tuple(_CODES)
 _AT_ONCE = 20_000
 _REMEDY = "检查备份目标的空间、权限与网络，然后在“备份与恢复”中重新备份；没有可用备份时不会清卡。"
 
@@ -104,7 +109,7 @@ def _publish_failure(session: Session, record: AuditRecord) -> None:
         data={
             "message": str(details.get("message", "") or record.action_label),
             "target": str(details.get("target", "")),
-            "code": str(details.get("code", record.action)),
+            "code": str(details.get("code") or _CODES[AuditAction(record.action)]),
             "remedy": _REMEDY,
         },
         at=record.at,

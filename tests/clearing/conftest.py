@@ -310,6 +310,12 @@ def any_office(any_database: Database, settings: Settings, clock: MovableClock) 
 
 
 @pytest.fixture
+def make_office() -> Callable[[Database, Settings, MovableClock], Office]:
+    """For a database of one's own."""
+    return new_office
+
+
+@pytest.fixture
 def person() -> Callable[..., Principal]:
     """Makes a person with a role: person(Role.OPERATOR, enterprise_ids=…)."""
     return principal_of

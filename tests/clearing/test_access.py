@@ -106,6 +106,10 @@ POST   /api/v1/enterprises                                                      
 GET    /api/v1/enterprises/{enterprise_id}                                         signed-in
 PATCH  /api/v1/enterprises/{enterprise_id}                                         admin
 POST   /api/v1/enterprises/{enterprise_id}/hand-over                               admin
+GET    /api/v1/inspections                                                         signed-in
+POST   /api/v1/inspections                                                         admin
+GET    /api/v1/inspections/{inspection_id}                                         signed-in
+GET    /api/v1/inspections/{inspection_id}/report                                  signed-in
 GET    /api/v1/invoices                                                            signed-in
 POST   /api/v1/invoices                                                            admin
 POST   /api/v1/invoices/import                                                     admin
@@ -135,7 +139,11 @@ GET    /api/v1/reconciliations                                                  
 POST   /api/v1/reconciliations                                                     signed-in
 GET    /api/v1/reconciliations/{run_id}                                            signed-in
 POST   /api/v1/reconciliations/{run_id}/differences/{difference_id}                signed-in
+GET    /api/v1/settings                                                            admin
+PATCH  /api/v1/settings                                                            admin
 GET    /api/v1/system                                                              signed-in
+POST   /api/v1/system/diagnostics                                                  admin
+POST   /api/v1/system/maintenance                                                  admin
 GET    /api/v1/webhooks                                                            admin
 POST   /api/v1/webhooks                                                            admin
 DELETE /api/v1/webhooks/{webhook_id}                                               admin
@@ -188,13 +196,19 @@ POST   /clearing/requests/{request_id}/retry                                    
 GET    /devices                                                                    signed-in
 GET    /devices/agents                                                             admin
 POST   /devices/agents                                                             admin
+POST   /devices/agents/enrollments                                                 admin
 POST   /devices/agents/{agent_id}/check                                            admin
 GET    /devices/new                                                                admin
 POST   /devices/new                                                                admin
 GET    /devices/{device_id}                                                        signed-in
+POST   /devices/{device_id}/clock                                                  admin
 POST   /devices/{device_id}/refresh                                                request
 GET    /healthz                                                                    everybody
 GET    /help                                                                       signed-in
+GET    /inspections                                                                signed-in
+POST   /inspections                                                                admin
+GET    /inspections/{inspection_id}                                                signed-in
+GET    /inspections/{inspection_id}/report.pdf                                     signed-in
 GET    /invoices                                                                   signed-in
 GET    /invoices/import                                                            admin
 POST   /invoices/import                                                            admin
@@ -210,6 +224,7 @@ POST   /invoices/{invoice_id}                                                   
 GET    /login                                                                      everybody
 POST   /login                                                                      everybody
 POST   /logout                                                                     signed-in
+GET    /metrics                                                                    signed-in
 GET    /notifications                                                              signed-in
 GET    /notifications/preferences                                                  signed-in
 POST   /notifications/preferences                                                  signed-in
@@ -245,12 +260,16 @@ GET    /settings/operators                                                      
 POST   /settings/operators                                                         admin
 GET    /settings/operators/{operator_id}                                           signed-in
 POST   /settings/operators/{operator_id}                                           admin
+GET    /settings/rules                                                             admin
+POST   /settings/rules                                                             admin
 GET    /settings/webhooks                                                          admin
 POST   /settings/webhooks                                                          admin
 POST   /settings/webhooks/{webhook_id}/remove                                      admin
 POST   /settings/webhooks/{webhook_id}/rotate                                      admin
 POST   /settings/webhooks/{webhook_id}/switch                                      admin
 POST   /settings/webhooks/{webhook_id}/test                                        admin
+POST   /system/diagnostics                                                         admin
+POST   /system/maintenance/{task}                                                  admin
 """
 
 Address = tuple[str, str]

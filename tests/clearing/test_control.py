@@ -23,7 +23,7 @@ from app.clearing.states import (
     StageState,
     TargetState,
 )
-from app.core.db import Session
+from app.core.db import Database, Session
 from app.errors import Forbidden, NotFound, QingkaError
 from app.operators.models import Attention, Operator
 from app.settings import Settings
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Person = Callable[..., Principal]
 Change = Callable[[Session, ClearingRequest], object]
 Starts = list[tuple[UUID, int]]
+MakeOffice = Callable[[Database, Settings, "MovableClock"], "Office"]
 
 
 @pytest.fixture
@@ -214,24 +215,9 @@ def test_a_request_of_an_enterprise_one_does_not_see_is_not_there(
         queries.request_for_change(session, request_id, stranger)
 
 
-def test_twenty_executes_at_once_are_one(any_office: "Office", starts: Starts) -> None:
-    request_id = any_office.submit(any_office.operator())
-    barrier = Barrier(20)
+def _execute_at_once(count: int, execute: Callable[[], None]) -> Counter[str]:
+    """What came of it, by code; `started` for those that went through."""
     outcomes: Counter[str] = Counter()
-
-    def execute() -> None:
-        barrier.wait()
-        with any_office.database.transaction() as session:
-            # A page looks at the request before it locks it.
-            queries.visible_request(session, request_id, SYSTEM)
-            request = queries.request_for_change(session, request_id, SYSTEM)
-            control.execute(
-                session,
-                request,
-                principal=SYSTEM,
-                settings=any_office.settings,
-                clock=any_office.clock,
-            )
 
     def attempt() -> None:
         try:
@@ -240,16 +226,50 @@ def test_twenty_executes_at_once_are_one(any_office: "Office", starts: Starts) -
         except QingkaError as error:
             outcomes[error.code] += 1
 
-    threads = [Thread(target=attempt) for _ in range(20)]
+    threads = [Thread(target=attempt) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return outcomes
+
+
+def test_twenty_executes_at_once_are_one(any_office: "Office", starts: Starts) -> None:
+    request_id = any_office.submit(any_office.operator())
+    barrier = Barrier(20)
+
+    def execute() -> None:
+        barrier.wait()
+        any_office.execute(request_id)
+
+    outcomes = _execute_at_once(20, execute)
     assert outcomes == {"started": 1, "request.state": 19}
     assert starts == [(request_id, 1)]
     with any_office.database.reading() as session:
         executed = select(AuditRecord).where(AuditRecord.action == AuditAction.CLEARING_EXECUTED)
         assert len(session.exec(executed).all()) == 1
+
+
+def test_what_was_seen_before_the_lock_was_had_does_not_count(
+    postgres_url: str, settings: Settings, clock: "MovableClock", make_office: MakeOffice
+) -> None:
+    """Where several may read at once: all see the request before the first one changes it."""
+    database = Database(postgres_url)
+    office = make_office(database, settings, clock)
+    request_id = office.submit(office.operator())
+    barrier = Barrier(5)
+
+    def execute() -> None:
+        with database.transaction() as session:
+            seen = queries.visible_request(session, request_id, SYSTEM)
+            barrier.wait()
+            request = queries.request_for_change(session, request_id, SYSTEM)
+            assert request is seen
+            control.execute(session, request, principal=SYSTEM, settings=settings, clock=clock)
+
+    outcomes = _execute_at_once(5, execute)
+    database.dispose()
+    assert outcomes == {"started": 1, "request.state": 4}
 
 
 def test_nothing_is_started_when_the_transaction_fails(

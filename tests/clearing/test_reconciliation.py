@@ -157,7 +157,8 @@ class Books:
     def statuses(self) -> list[ClearingStatus]:
         """Of all invoices, by number."""
         with self.database.reading() as session:
-            return list(session.exec(select(Invoice.clearing_status).order_by(Invoice.number)))
+            query = select(Invoice).order_by(col(Invoice.number))
+            return [invoice.clearing_status for invoice in session.exec(query)]
 
 
 @pytest.fixture

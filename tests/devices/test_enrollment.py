@@ -101,9 +101,7 @@ def test_an_incompatible_agent_is_told_what_to_do(client: TestClient) -> None:
     assert enroll(client, code).status_code == 200
 
 
-def test_an_agent_is_enrolled_anew_under_its_name(
-    client: TestClient, database: Database
-) -> None:
+def test_an_agent_is_enrolled_anew_under_its_name(client: TestClient, database: Database) -> None:
     first = enroll(client, code_for(client)).json()
     second = enroll(client, code_for(client), token=TOKEN[::-1]).json()
     assert second["id"] == first["id"]

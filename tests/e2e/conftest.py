@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 if TYPE_CHECKING:
-    from tests.e2e.harness import World
+    from tests.e2e.harness import SerialSimulation, World
 
 NewWorld = Callable[..., "World"]
 
@@ -64,11 +64,28 @@ def new_shared_world(
     yield from _worlds(sqlite_template, tmp_path_factory)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """Asks a question until its answer is true: until(question, seconds=…)."""
     asked: Callable[..., Any] = harness.until
     return asked
+
+
+@pytest.fixture
+def new_serial(tmp_path: Path) -> Iterator[Callable[["World"], "SerialSimulation"]]:
+    """Starts a simulated converter with one device; it ends with the test."""
+    made: list[SerialSimulation] = []
+
+    def new(world: "World") -> "SerialSimulation":
+        simulation: SerialSimulation = harness.SerialSimulation(
+            tmp_path / "serial", world.environment
+        )
+        made.append(simulation)
+        return simulation
+
+    yield new
+    for simulation in made:
+        simulation.stop()
 
 
 @pytest.fixture

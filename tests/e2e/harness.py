@@ -74,6 +74,11 @@ class Program:
         self._reader.start()
         self._await_ready()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it at once, with nothing tidied up (kill -9)."""
         self._end(signal.SIGKILL)
@@ -115,14 +120,16 @@ class Simulation:
     """The simulated devices and bureau, through their control address."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], seconds: float) -> None:
-        self._program = Program(
-            *("app.agent.virtual", "serve", "--port", "0", "--devices", "0"),
-            *("--seconds", str(seconds), "--data-dir", str(folder), "--until-stdin-closes"),
-            environment=environment,
-        )
-        self.address = self._program.address
+        self._program = Program(*self._command(folder, seconds), environment=environment)
+        self.address = self._program.address.rpartition(" ")[2]
         self._control = httpx.Client(
             base_url=f"{self.address}/control", trust_env=False, timeout=30
+        )
+
+    def _command(self, folder: Path, seconds: float) -> tuple[str, ...]:
+        return (
+            *("app.agent.virtual", "serve", "--port", "0", "--devices", "0"),
+            *("--seconds", str(seconds), "--data-dir", str(folder), "--until-stdin-closes"),
         )
 
     def stop(self) -> None:
@@ -183,6 +190,22 @@ class Simulation:
         return Counter(kind for _, kind in self.log(number, "JKHC"))
 
 
+class SerialSimulation(Simulation):
+    """One simulated device behind a serial converter on a pseudo-terminal."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], seconds: float = 0) -> None:
+        folder.mkdir()
+        self.port = folder / "ttyCONVERTER"
+        super().__init__(folder, environment, seconds)
+        self.number = str(self.send("GET", "/devices")[0]["number"])
+
+    def _command(self, folder: Path, seconds: float) -> tuple[str, ...]:
+        return (
+            *("app.cli", "virtual", "serial", "--link", str(self.port), "--port", "0"),
+            *("--seconds", str(seconds), "--data-dir", str(folder)),
+        )
+
+
 class RemoteAgent:
     """An agent as a process of its own, enrolled at the server with a one-time code.
 
@@ -237,6 +260,11 @@ class RemoteAgent:
         """Where its own page is."""
         assert self._program is not None
         return self._program.address
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self._program is not None and self._program.is_alive
 
     @property
     def lines(self) -> list[str]:

@@ -10,13 +10,14 @@ import hmac
 import json
 import sys
 import time
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SECRET_FILE, LOG_FILE = map(Path, sys.argv[1:3])
 
 
-def signed(headers, body):
+def signed(headers: Message, body: bytes) -> bool:
     """Standard Webhooks: any of the signatures fits, and the time is of now."""
     key = base64.b64decode(SECRET_FILE.read_text().strip()[len("whsec_") :])
     content = b".".join(
@@ -34,7 +35,7 @@ def signed(headers, body):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         ok = SECRET_FILE.exists() and signed(self.headers, body)
         with LOG_FILE.open("a") as log:
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             log.write(json.dumps(entry) + "\n")
         getattr(self, "answer_" + self.path.strip("/").split("/")[0].split("?")[0])()
 
-    def answer(self, status, body=b"{}", **headers):
+    def answer(self, status: int, body: bytes = b"{}", **headers: str) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -51,29 +52,29 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def answer_ok(self):
+    def answer_ok(self) -> None:
         self.answer(200)
 
-    def answer_errcode(self):
+    def answer_errcode(self) -> None:
         code = 0 if SECRET_FILE.with_name("robot-ok").exists() else 93000
         self.answer(200, json.dumps({"errcode": code, "errmsg": "invalid webhook url"}).encode())
 
-    def answer_fail(self):
+    def answer_fail(self) -> None:
         self.answer(500, "内部错误".encode())
 
-    def answer_gone(self):
+    def answer_gone(self) -> None:
         self.answer(410)
 
-    def answer_redirect(self):
+    def answer_redirect(self) -> None:
         self.answer(302, location="/ok")
 
-    def answer_slow(self):
+    def answer_slow(self) -> None:
         for byte in b"HTTP/1.1 200 OK\r\n":
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
             time.sleep(0.3)
 
-    def answer_big(self):
+    def answer_big(self) -> None:
         self.send_response(200)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
@@ -84,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    def log_message(self, *args):
+    def log_message(self, format: str, *args: object) -> None:
         """Silent."""
 
 

@@ -54,9 +54,14 @@ def test_what_was_rolled_back_is_never_told(
 ) -> None:
     admin = world.account(Role.ADMIN)
     operator = world.operator()
-    with pytest.raises(RuntimeError), any_database.transaction() as session:
-        publish_failure(session, operator)
-        raise RuntimeError
+
+    def undone() -> None:
+        with any_database.transaction() as session:
+            publish_failure(session, operator)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        undone()
     sender.run_all()
     with any_database.reading() as session:
         assert queries.count_unread(session, admin.id) == 0

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from app.settings import ROOT
 
-LOCKS = ("runtime.lock", "dev.lock")
+LOCKS = ("runtime.lock", "dev.lock", "bench.lock")
 _SOURCE = re.compile(r"^\s*(-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host)\b")
 _PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
@@ -37,6 +37,8 @@ def _asked_for(lock: str) -> list[str]:
     project = _project()
     extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
     groups: dict[str, list[str]] = project["dependency-groups"]
+    if lock == "bench.lock":
+        return groups["bench"]
     asked = [*project["project"]["dependencies"], *groups["build"]]
     if lock == "runtime.lock":
         return asked + extras["postgres"]

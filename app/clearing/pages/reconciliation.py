@@ -13,7 +13,7 @@ from app.accounts.principal import Principal
 from app.clearing import facts
 from app.clearing.contexts.reconciliation import RunRow, RunsPage
 from app.clearing.pages.reconciliation_view import BASE, build
-from app.clearing.reconciliation import queries, service
+from app.clearing.reconciliation import run_queries, service
 from app.clearing.reconciliation.comparing import compare_now
 from app.clearing.reconciliation.finding import Scope
 from app.clearing.reconciliation.models import DifferenceKind, ReconciliationRun
@@ -83,7 +83,7 @@ async def run_again(
 
     def scope() -> Scope:
         with database.reading() as session:
-            run = queries.run(session, run_id, principal)
+            run = run_queries.run(session, run_id, principal)
             return Scope(Period(run.period), run.operator_id)
 
     wanted = await run_in_threadpool(scope)
@@ -178,8 +178,8 @@ def _told(count: int) -> tuple[str, str]:
 def _runs_page(
     session: Session, principal: Principal, paging: PageRequest, period: str, operator_code: str
 ) -> RunsPage:
-    rows, cursor = queries.page_of_runs(session, principal, paging)
-    left = queries.open_counts(session, [row.id for row in rows])
+    rows, cursor = run_queries.page_of_runs(session, principal, paging)
+    left = run_queries.open_counts(session, [row.id for row in rows])
     return RunsPage(
         period=period,
         operator_code=operator_code,

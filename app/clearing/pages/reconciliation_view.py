@@ -9,7 +9,7 @@ from app.clearing.contexts.reconciliation import (
     HandlingForm,
     RunPage,
 )
-from app.clearing.reconciliation import queries, service
+from app.clearing.reconciliation import run_queries, service
 from app.clearing.reconciliation.models import (
     DifferenceKind,
     DifferenceState,
@@ -38,8 +38,8 @@ def build(
     handle: UUID | None = None,
 ) -> RunPage:
     """The page; `kind` narrows the list, `handle` opens the dialog of a difference that is open."""
-    run = queries.run(session, run_id, principal)
-    rows = queries.differences_of(session, run.id)
+    run = run_queries.run(session, run_id, principal)
+    rows = run_queries.differences_of(session, run.id)
     return RunPage(
         id=str(run.id),
         period=run.period,

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.accounts.deps import Reader
 from app.clearing import facts
-from app.clearing.reconciliation import queries, schemas, service
+from app.clearing.reconciliation import run_queries, schemas, service
 from app.clearing.reconciliation.comparing import compare_now
 from app.clearing.reconciliation.finding import Scope
 from app.clearing.reconciliation.schemas import (
@@ -64,7 +64,7 @@ async def run_reconciliation(
     def keep() -> ReconciliationPublic:
         with database.transaction() as session:
             run = service.keep(session, findings, principal=principal, at=clock())
-            return schemas.kept(run, queries.differences_of(session, run.id))
+            return schemas.kept(run, run_queries.differences_of(session, run.id))
 
     answer = await run_in_threadpool(keep)
     response.headers["Location"] = f"/api/v1/reconciliations/{answer.id}"
@@ -74,8 +74,8 @@ async def run_reconciliation(
 @router.get("/{run_id}")
 def get_run(run_id: UUID, session: Reading, principal: Reader) -> ReconciliationPublic:
     """A run with its differences as they stand."""
-    run = queries.run(session, run_id, principal)
-    return schemas.kept(run, queries.differences_of(session, run.id))
+    run = run_queries.run(session, run_id, principal)
+    return schemas.kept(run, run_queries.differences_of(session, run.id))
 
 
 @router.post("/{run_id}/differences/{difference_id}")

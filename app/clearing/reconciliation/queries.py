@@ -1,6 +1,6 @@
-"""Every select of reconciliation: the ledger's and the records' side of the facts, the runs kept."""
+"""Every select over what is compared: the devices, the ledger's and the records' side of the facts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,19 +12,11 @@ from sqlmodel import col, select
 from app.accounts.principal import Principal
 from app.clearing.models import ClearingRecord
 from app.clearing.reconciliation.compare import Gap, RecordFacts, Sums
-from app.clearing.reconciliation.errors import DifferenceNotFound, RunNotFound
-from app.clearing.reconciliation.models import (
-    DifferenceKind,
-    DifferenceState,
-    ReconciliationDifference,
-    ReconciliationRun,
-)
 from app.clearing.states import Result
 from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.operations import TypeOutcome
 from app.contracts.periods import Period
 from app.core.db import Session
-from app.core.pagination import PageRequest, newest_first
 from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.enterprises.queries import within
 from app.invoices.models import ClearingStatus, Invoice
@@ -175,89 +167,6 @@ def invoices_with_status(
         .limit(limit)
     )
     return list(session.exec(query))
-
-
-def accepted_before(
-    session: Session, fingerprints: Iterable[str]
-) -> dict[str, ReconciliationDifference]:
-    """By fingerprint, what was decided last about differences found earlier; handled ones only."""
-    query = (
-        select(ReconciliationDifference)
-        .where(
-            col(ReconciliationDifference.fingerprint).in_(list(fingerprints)),
-            ReconciliationDifference.state == DifferenceState.HANDLED,
-        )
-        .order_by(col(ReconciliationDifference.id))
-    )
-    return {one.fingerprint: one for one in session.exec(query)}
-
-
-def run(session: Session, run_id: UUID, principal: Principal) -> ReconciliationRun:
-    """The run. Raises RunNotFound, also when another person's run covered what this one may not see."""
-    found = session.get(ReconciliationRun, run_id)
-    limited = principal.enterprise_ids is not None
-    if found is None or (limited and found.started_by != str(principal.id)):
-        raise RunNotFound
-    return found
-
-
-def page_of_runs(
-    session: Session,
-    principal: Principal,
-    page: PageRequest,
-    *,
-    period: Period | None = None,
-    operator_id: UUID | None = None,
-) -> tuple[list[ReconciliationRun], str | None]:
-    """Newest first; one limited to some enterprises sees the own ones."""
-    query = select(ReconciliationRun)
-    if period is not None:
-        query = query.where(ReconciliationRun.period == period)
-    if operator_id is not None:
-        query = query.where(ReconciliationRun.operator_id == operator_id)
-    if principal.enterprise_ids is not None:
-        query = query.where(ReconciliationRun.started_by == str(principal.id))
-    return newest_first(session, query, ReconciliationRun.id, page)
-
-
-def open_counts(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many differences of each run are open."""
-    query = (
-        select(ReconciliationDifference.run_id, sa.func.count())
-        .where(
-            col(ReconciliationDifference.run_id).in_(run_ids),
-            ReconciliationDifference.state == DifferenceState.OPEN,
-        )
-        .group_by(col(ReconciliationDifference.run_id))
-    )
-    counts = {row[0]: int(row[1]) for row in session.exec(query)}
-    return {run_id: counts.get(run_id, 0) for run_id in run_ids}
-
-
-def differences_of(
-    session: Session, run_id: UUID, *, kind: DifferenceKind | None = None
-) -> list[ReconciliationDifference]:
-    """What a run found, in the order it was found."""
-    query = select(ReconciliationDifference).where(ReconciliationDifference.run_id == run_id)
-    if kind is not None:
-        query = query.where(ReconciliationDifference.kind == kind)
-    return list(session.exec(query.order_by(col(ReconciliationDifference.id))))
-
-
-def difference_for_change(
-    session: Session, run_id: UUID, difference_id: UUID, principal: Principal
-) -> ReconciliationDifference:
-    """One difference of the run, locked until the transaction ends. Raises DifferenceNotFound."""
-    found = session.exec(
-        select(ReconciliationDifference)
-        .where(
-            ReconciliationDifference.id == difference_id, ReconciliationDifference.run_id == run_id
-        )
-        .with_for_update()
-    ).one_or_none()
-    if found is None or not principal.sees(found.enterprise_id):
-        raise DifferenceNotFound
-    return found
 
 
 def _issued(device_ids: Iterable[UUID], period: Period) -> list[sa.ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from app.accounts.principal import Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
-from app.clearing.reconciliation import queries
+from app.clearing.reconciliation import queries, run_queries
 from app.clearing.reconciliation.compare import LEDGER_SAYS_CLEARED
 from app.clearing.reconciliation.errors import (
     DifferenceHandled,
@@ -67,7 +67,7 @@ def rows_of(
     session: Session, findings: Findings, *, run_id: UUID = NOT_KEPT
 ) -> list[ReconciliationDifference]:
     """The differences as rows; what was accepted before, and is the very same, stays accepted."""
-    before = queries.accepted_before(session, (one.fingerprint for one in findings.found))
+    before = run_queries.accepted_before(session, (one.fingerprint for one in findings.found))
     period = findings.scope.period
     return [_row(one, run_id, period, before.get(one.fingerprint)) for one in findings.found]
 
@@ -209,8 +209,8 @@ def counts_by_kind(rows: Iterable[ReconciliationDifference]) -> dict[DifferenceK
 def _open(
     session: Session, run_id: UUID, difference_id: UUID, principal: Principal
 ) -> ReconciliationDifference:
-    queries.run(session, run_id, principal)
-    row = queries.difference_for_change(session, run_id, difference_id, principal)
+    run_queries.run(session, run_id, principal)
+    row = run_queries.difference_for_change(session, run_id, difference_id, principal)
     if row.state is DifferenceState.HANDLED:
         raise DifferenceHandled
     return row

@@ -5,6 +5,7 @@ State of workflows lives beside the product's data: an SQLite file of its own on
 """
 
 import threading
+from time import monotonic, sleep
 from uuid import UUID
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
@@ -55,14 +56,27 @@ class Engine:
         dispatch.install(dispatch.Hooks(start=start_workflow, look=self._wake.set))
         self._sweeper.start()
 
-    def stop(self) -> None:
-        """Stop taking work; what runs is taken up again at the next start."""
+    def stop(self, *, patience: float = 0.0) -> None:
+        """Stop taking work; what runs after `patience` seconds is taken up again at the next start."""
         dispatch.uninstall()
+        self._let_finish(patience)
         self._stopping.set()
         self._wake.set()
         self._sweeper.join(timeout=5)
         DBOS.destroy(workflow_completion_timeout_sec=0)
         processes.say_goodbye(self.context, self.executor_id)
+
+    def _let_finish(self, seconds: float) -> None:
+        """A workflow that has written its outcome has a moment of its own bookkeeping left."""
+        deadline = monotonic() + seconds
+        while monotonic() < deadline and self._is_busy():
+            sleep(0.05)
+
+    def _is_busy(self) -> bool:
+        pending = DBOS.list_workflows(
+            status="PENDING", executor_id=self.executor_id, load_input=False, load_output=False
+        )
+        return bool(pending)
 
     def _config(self) -> DBOSConfig:
         database = self.context.database

@@ -70,10 +70,6 @@ class Uploads:
         upload.path.with_name("report.json").write_text(text, encoding="utf-8")
         upload.path.unlink(missing_ok=True)
 
-    def discard(self, upload: Upload) -> None:
-        """Remove an upload that is not wanted."""
-        shutil.rmtree(upload.path.parent)
-
     def _purge(self, now: datetime) -> None:
         """Remove what is older than a day, and what an upload that was broken off left as long ago."""
         oldest = now - KEPT_FOR

@@ -8,29 +8,28 @@ expat; document types, and with them entities, are refused. Formulas count by th
 import posixpath
 import tempfile
 import zipfile
-import zlib
-from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-from xml.parsers import expat
 
 from app.invoices.importing.errors import FileRefused
+from app.invoices.importing.shared_strings import SharedStrings
+from app.invoices.importing.xml_stream import (
+    BROKEN,
+    MAX_TEXT,
+    local_name,
+    new_parser,
+    number,
+    parsed,
+)
 
 MAX_UNCOMPRESSED = 2 << 30
 MAX_COLUMNS = 16_384
 """What Excel itself allows; the caller is stricter."""
 
-MAX_ROW_TEXT = 1 << 20
-"""Characters of one row, or of one shared string."""
-
-_CHUNK = 1 << 16
-_MAX_DIGITS = 9
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
 _RELATIONS_STRICT = "http://purl.oclc.org/ooxml/officeDocument/relationships id"
 
@@ -40,10 +39,11 @@ def opened(path: Path) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Number and cells of every row of the first sheet. Opening and reading raise FileRefused."""
     with _archive(path) as archive, tempfile.TemporaryFile() as spool:
         workbook = _workbook(archive)
-        shared = _SharedStrings(spool)
+        shared = SharedStrings(spool)
         if workbook.strings in archive.namelist():
             shared.load(archive, workbook.strings)
-        yield _rows(archive, workbook.sheet, shared)
+        with closing(_rows(archive, workbook.sheet, shared)) as rows:
+            yield rows
 
 
 def date_system(path: Path) -> int:
@@ -56,7 +56,7 @@ def date_system(path: Path) -> int:
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise FileRefused("不是可以读取的 .xlsx 文件，可能已损坏") from error
     with archive:
         entries = archive.infolist()
@@ -105,134 +105,33 @@ def _workbook(archive: zipfile.ZipFile) -> _Workbook:
 def _parse(
     archive: zipfile.ZipFile, name: str, start: Callable[[str, dict[str, str]], None]
 ) -> None:
-    parser = _parser()
-    parser.StartElementHandler = lambda tag, attributes: start(_local(tag), attributes)
+    parser = new_parser()
+    parser.StartElementHandler = lambda tag, attributes: start(local_name(tag), attributes)
     try:
         stream = archive.open(name)
     except KeyError as error:
         raise FileRefused("不是 .xlsx 工作簿") from error
     with stream:
-        deque(_parsed(parser, stream), maxlen=0)
-
-
-def _parsed(parser: expat.XMLParserType, stream: IO[bytes]) -> Iterator[None]:
-    """Let the parser read on; after each step what it has found can be taken."""
-    try:
-        while chunk := stream.read(_CHUNK):
-            parser.Parse(chunk, False)
-            yield
-        parser.Parse(b"", True)
-    except (expat.ExpatError, *_BROKEN) as error:
-        raise FileRefused("工作簿的内容已损坏") from error
-    yield
-
-
-def _parser() -> expat.XMLParserType:
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_doctype
-    return parser
-
-
-def _refuse_doctype(*_: object) -> None:
-    raise FileRefused("工作簿含有不允许的文档类型声明")
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition(" ")[2]
-
-
-class _SharedStrings:
-    """The texts that cells name by number, on disk, so that their number does not matter."""
-
-    def __init__(self, spool: IO[bytes]) -> None:
-        self._spool = spool
-        self._ends = array("Q", [0])
-        self._cache: dict[int, str] = {}
-
-    def load(self, archive: zipfile.ZipFile, name: str) -> None:
-        """Read the part. Phonetic guides (rPh) are not part of a text."""
-        reader = _StringReader(self._keep)
-        parser = _parser()
-        parser.StartElementHandler = reader.start
-        parser.EndElementHandler = reader.end
-        parser.CharacterDataHandler = reader.text
-        with archive.open(name) as stream:
-            deque(_parsed(parser, stream), maxlen=0)
-        self._spool.flush()
-
-    def _keep(self, text: str) -> None:
-        raw = text.encode("utf-8", "replace")
-        self._spool.write(raw)
-        self._ends.append(self._ends[-1] + len(raw))
-
-    def __getitem__(self, index: int) -> str:
-        if not 0 <= index < len(self._ends) - 1:
-            raise FileRefused("工作簿的内容已损坏：共享文字不存在")
-        known = self._cache.get(index)
-        if known is not None:
-            return known
-        start, end = self._ends[index], self._ends[index + 1]
-        self._spool.seek(start)
-        text = self._spool.read(end - start).decode("utf-8")
-        if len(self._cache) < 10_000:
-            self._cache[index] = text
-        return text
-
-
-@dataclass(slots=True)
-class _StringReader:
-    """Collects the <t> of each <si>."""
-
-    keep: Callable[[str], None]
-    parts: list[str] = field(default_factory=list)
-    length: int = 0
-    in_text: bool = False
-    phonetic: bool = False
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
-        if name == "si":
-            self.parts, self.length = [], 0
-        elif name == "rPh":
-            self.phonetic = True
-        elif name == "t":
-            self.in_text = not self.phonetic
-
-    def end(self, tag: str) -> None:
-        name = _local(tag)
-        if name == "si":
-            self.keep("".join(self.parts))
-        elif name == "rPh":
-            self.phonetic = False
-        elif name == "t":
-            self.in_text = False
-
-    def text(self, data: str) -> None:
-        if self.in_text:
-            self.length += len(data)
-            if self.length > MAX_ROW_TEXT:
-                raise FileRefused("工作簿中有过长的文字")
-            self.parts.append(data)
+        deque(parsed(parser, stream), maxlen=0)
 
 
 def _rows(
-    archive: zipfile.ZipFile, name: str, shared: _SharedStrings
-) -> Iterator[tuple[int, list[str]]]:
+    archive: zipfile.ZipFile, name: str, shared: SharedStrings
+) -> Generator[tuple[int, list[str]], None, None]:
     reader = _SheetReader(shared)
-    parser = _parser()
+    parser = new_parser()
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     with archive.open(name) as stream:
-        for _ in _parsed(parser, stream):
+        for _ in parsed(parser, stream):
             yield from reader.taken()
 
 
 class _SheetReader:
     """Collects the cells of each <row>; what is between <v> or <t> is the value."""
 
-    def __init__(self, shared: _SharedStrings) -> None:
+    def __init__(self, shared: SharedStrings) -> None:
         self._shared = shared
         self._done: list[tuple[int, list[str]]] = []
         self._number = 0
@@ -250,7 +149,7 @@ class _SheetReader:
         return done
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
+        name = local_name(tag)
         if name in ("v", "t"):
             self._in_value = True
         elif name == "c":
@@ -258,11 +157,11 @@ class _SheetReader:
             self._column = self._place(attributes.get("r", ""))
             self._parts = []
         elif name == "row":
-            self._number = _number(attributes.get("r"), self._number + 1)
+            self._number = number(attributes.get("r"), self._number + 1)
             self._cells, self._length, self._next = [], 0, 0
 
     def end(self, tag: str) -> None:
-        name = _local(tag)
+        name = local_name(tag)
         if name in ("v", "t"):
             self._in_value = False
         elif name == "c":
@@ -273,7 +172,7 @@ class _SheetReader:
     def text(self, data: str) -> None:
         if self._in_value:
             self._length += len(data)
-            if self._length > MAX_ROW_TEXT:
+            if self._length > MAX_TEXT:
                 raise FileRefused(f"第 {self._number} 行的内容过长")
             self._parts.append(data)
 
@@ -294,7 +193,7 @@ class _SheetReader:
     def _put(self, raw: str) -> None:
         value = raw
         if self._kind == "s":
-            value = self._shared[_number(raw, -1)]
+            value = self._shared[number(raw, -1)]
         elif self._kind == "e":
             value = ""
         if self._column < self._next:
@@ -303,12 +202,3 @@ class _SheetReader:
         if value:
             self._cells.extend([""] * (self._column - len(self._cells)))
             self._cells.append(value)
-
-
-def _number(text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    digits = text.strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
-        raise FileRefused("工作簿的内容已损坏：编号不正确")
-    return int(digits)

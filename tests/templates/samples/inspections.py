@@ -52,7 +52,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "inspections": ("inspections/list.html", INSPECTIONS, layout("/inspections")),
     "inspections-empty": (
         "inspections/list.html",
-        replace(INSPECTIONS, rows=(), can_run=False, schedule=layout("")),
+        replace(INSPECTIONS, rows=(), can_run=False, schedule=""),
         layout("/inspections"),
     ),
     "inspections-asking": (

@@ -188,7 +188,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     ),
     "webhooks-empty": (
         "notifications/webhooks.html",
-        replace(WEBHOOKS, rows=(), secret=layout("")),
+        replace(WEBHOOKS, rows=(), secret=""),
         layout("/settings/webhooks"),
     ),
     "deliveries": ("notifications/deliveries.html", DELIVERIES, layout("/settings/deliveries")),

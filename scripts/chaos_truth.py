@@ -1,0 +1,154 @@
+"""Holds what the product says to what the simulated devices say, request by request and as a whole."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from app.settings import ROOT
+from scripts.chaos_tally import Tally
+from scripts.rig import Rig
+from tests.e2e.harness import TYPES, Subject
+
+T = TypeVar("T")
+
+ONCE = "exactly one JKHC for every type"
+TRUE = "the request ends in a state that is true"
+SUCCEEDS = "it succeeds, where need be at a retry"
+WAITS = "nothing waits for ever"
+BACKUPS = "every backup verifies"
+AUDIT = "the audit chain verifies"
+
+FINAL = frozenset({"succeeded", "failed"})
+"""`needs_attention` is none: the system is to find out."""
+
+PATIENCE = 120.0
+VERIFY_LIMIT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One clearing under way, and what it is called in the report."""
+
+    subject: Subject
+    request_id: str
+    name: str
+
+
+def patiently(question: Callable[[], T], *, seconds: float) -> T | None:
+    """The first true answer; None when none comes in time. A server that is away is asked again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if answer := question():
+                return answer
+        except (httpx.TransportError, RuntimeError):
+            time.sleep(0.2)
+        time.sleep(0.05)
+    return None
+
+
+def wait_end(rig: Rig, case: Case, *, seconds: float = PATIENCE) -> dict[str, Any] | None:
+    """The request once it has ended; None when it has not within the time."""
+
+    def look() -> dict[str, Any]:
+        found = rig.request(case.request_id)
+        return found if found["state"] in FINAL else {}
+
+    return patiently(look, seconds=seconds)
+
+
+def settle(rig: Rig, tally: Tally, part: str, case: Case, *, tries: int = 3) -> str:
+    """Wait for the end, retry what failed, and count every promise; gives how it went.
+
+    `ok`: succeeded by itself; `retried`: after a failure that was true; else what was wrong.
+    """
+    for attempt in range(1, tries + 1):
+        request = wait_end(rig, case)
+        tally.check(part, WAITS, request is not None, case.name)
+        if request is None:
+            return "waits"
+        lie = _lie(rig, case, request)
+        tally.check(part, TRUE, not lie, f"{case.name}: {lie}")
+        if lie or request["state"] == "succeeded" or attempt == tries:
+            return _count_end(rig, tally, part, case, request, lie, attempt)
+        patiently(lambda: _retried(rig, case), seconds=PATIENCE)
+    raise ValueError("at least one try")
+
+
+def _count_end(
+    rig: Rig,
+    tally: Tally,
+    part: str,
+    case: Case,
+    request: dict[str, Any],
+    lie: str,
+    attempt: int,
+) -> str:
+    succeeded = request["state"] == "succeeded"
+    tally.check(part, SUCCEEDS, succeeded, f"{case.name}: {_error(request)}")
+    counts = rig.simulation.cleared(case.subject.number)
+    tally.check(part, ONCE, counts == Counter(TYPES), f"{case.name}: {dict(counts)}")
+    if lie or not succeeded:
+        return "WRONG"
+    return "ok" if attempt == 1 else "retried"
+
+
+def _retried(rig: Rig, case: Case) -> bool:
+    """Ask for a retry; one whose answer got lost has been done."""
+    if rig.request(case.request_id)["state"] == "failed":
+        rig.post(f"/clearing-requests/{case.request_id}/retry")
+    return True
+
+
+def _error(request: dict[str, Any]) -> str:
+    error = request["error"] or {}
+    return f"{request['state']} {error.get('code', '')}".strip()
+
+
+def _lie(rig: Rig, case: Case, request: dict[str, Any]) -> str:
+    """What of the request does not agree with the device; empty when all does."""
+    device = rig.simulation.view(case.subject.number)
+    done = all(device["cleared_counts"][kind] == 1 for kind in TYPES)
+    found = patiently(
+        lambda: rig.get("/clearing-records", operator_id=case.subject.operator_id), seconds=PATIENCE
+    )
+    records = [] if found is None else found["items"]
+    succeeded = [one for one in records if one["result"] == "succeeded"]
+    if request["state"] == "succeeded":
+        if not done:
+            return f"succeeded, but the device says {device['cleared_counts']}"
+        if len(succeeded) != 1 or succeeded[0]["lock_date_after"] != device["lock_date"]:
+            return f"{len(succeeded)} records of success, lock date {device['lock_date']}"
+        return ""
+    if succeeded:
+        return "failed, but a record says succeeded"
+    return "" if request["error"] else "failed without a reason"
+
+
+def verify_whole(rig: Rig, tally: Tally, part: str) -> None:
+    """Every backup and the audit chain, by the command line, as an auditor would."""
+    for promise, command in ((BACKUPS, "backup"), (AUDIT, "audit")):
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-m", "app.cli", command, "verify"],
+            cwd=ROOT,
+            env=rig.environment,
+            capture_output=True,
+            text=True,
+            timeout=VERIFY_LIMIT,
+            check=False,
+        )
+        output = (done.stdout + done.stderr).strip().splitlines()
+        tally.check(part, promise, done.returncode == 0, "; ".join(output[-3:]))
+
+
+def settle_all(
+    rig: Rig, tally: Tally, part: str, cases: Sequence[Case], *, tries: int = 3
+) -> list[str]:
+    """Settle one after the other: they all have been running meanwhile."""
+    return [settle(rig, tally, part, case, tries=tries) for case in cases]

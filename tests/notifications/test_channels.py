@@ -1,0 +1,288 @@
+"""E-mail through a real SMTP server and robots through a real HTTP receiver."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlmodel import select
+
+from app.accounts.principal import Principal, Role
+from app.core.db import Database
+from app.errors import Invalid
+from app.notifications import queries, secrets
+from app.notifications.errors import ChannelUrlInvalid, TargetForbidden, TargetOff
+from app.notifications.kinds import SUBSCRIBABLE, EventKind
+from app.notifications.models import Channel, ChannelKind, Delivery, DeliveryState
+from app.notifications.sender import Sender
+from app.notifications.sending import email, robots
+from app.notifications.service import channels, inbox
+from app.notifications.service.channels import ChannelDraft
+from app.notifications.service.inbox import Choice
+from app.settings import Settings
+
+WECOM = "wecombot://12345678-1234-1234-1234-1234567890ab"
+
+AT = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
+LETTER = email.Letter("x@example.com", "主题", "正文", "m1", AT)
+NOTE = robots.Note("标题", "正文", AT)
+
+Create = Callable[..., Channel]
+
+
+@pytest.fixture
+def create(any_database: Database, settings: Settings, clock: Any, admin: Principal) -> Create:
+    """Sets a channel up for every kind of event."""
+
+    def make(kind: ChannelKind, url: str, **more: Any) -> Channel:
+        draft = ChannelDraft("渠道", kind, url, SUBSCRIBABLE, **more)
+        with any_database.transaction() as session:
+            channel = channels.create_channel(
+                session, draft, principal=admin, settings=settings, clock=clock
+            )
+            session.expunge(channel)
+        return channel
+
+    return make
+
+
+def _deliveries(database: Database) -> list[Delivery]:
+    with database.reading() as session:
+        return list(session.exec(select(Delivery).order_by(Delivery.recipient)))
+
+
+def test_letters_reach_everybody_once(
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    create: Create,
+    mail_server: Any,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    operator = world.operator(email="op@example.com")
+    own, silent = world.account(Role.ADMIN), world.account(Role.ADMIN)
+    world.account(Role.OPERATOR, operator_id=operator.id)
+    with any_database.transaction() as session:
+        inbox.set_address(session, own.id, "Boss@example.com")
+        inbox.set_address(session, silent.id, "silent@example.com")
+        inbox.choose(session, silent.id, {EventKind.CLEARING_FAILED: Choice(True, False)})
+    create(
+        ChannelKind.EMAIL,
+        mail_server.url,
+        finance=("cw@example.com",),
+        business=("boss@example.com",),
+        to_operator=True,
+    )
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    assert sender.run_all() == 3
+    assert sorted(letter["To"] for letter in mail_server.letters) == [
+        "boss@example.com",
+        "cw@example.com",
+        "op@example.com",
+    ]
+    letter = mail_server.letters[0]
+    subject = str(make_header(decode_header(letter["Subject"])))
+    assert subject == f"【清卡管理】清卡失败：{operator.name}，属期 2026-11"
+    text = letter.get_payload(decode=True).decode()
+    assert "代码：bureau.not_filed" in text
+    assert "清卡前锁死日期：2026-12-15" in text
+    assert "查看：https://qingka.example/clearing/requests/r1" in text
+    assert len({letter["Message-ID"] for letter in mail_server.letters}) == 3
+
+
+def test_a_refused_address_is_given_up_and_a_busy_one_is_not(
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    clock: Any,
+    create: Create,
+    mail_server: Any,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    mail_server.mailbox.refuse = {
+        "gone@example.com": "550 no such user",
+        "busy@example.com": "451 later",
+    }
+    create(
+        ChannelKind.EMAIL,
+        mail_server.url,
+        finance=("busy@example.com", "gone@example.com", "well@example.com"),
+    )
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    sender.run_all()
+    busy, gone, well = _deliveries(any_database)
+    assert (busy.state, busy.error_code) == (DeliveryState.PENDING, "notification.email_failed")
+    assert (gone.state, gone.error_code) == (DeliveryState.DEAD, "notification.email_refused")
+    assert well.state is DeliveryState.DELIVERED
+    mail_server.mailbox.refuse = {}
+    clock.move(minutes=1)
+    assert sender.run_all() == 1
+    assert [letter["To"] for letter in mail_server.letters] == [
+        "well@example.com",
+        "busy@example.com",
+    ]
+
+
+def test_mail_server_that_is_away(
+    sender: Sender, any_database: Database, create: Create, clock: Any, admin: Principal
+) -> None:
+    channel = create(ChannelKind.EMAIL, "smtp://127.0.0.1:1?from=a@example.com&tls=none")
+    with any_database.transaction() as session:
+        channels.send_test(session, channel.id, ["x@example.com"], principal=admin, clock=clock)
+    assert sender.run_all() == 1
+    (delivery,) = _deliveries(any_database)
+    assert (delivery.state, delivery.error_code) == (
+        DeliveryState.DEAD,
+        "notification.email_failed",
+    )
+    assert "ConnectionRefusedError" in delivery.error_message
+
+
+def test_starttls_is_asked_for_unless_it_is_given_up(mail_server: Any) -> None:
+    """The server has none: the letter does not go out in the clear."""
+    server = email.parse_server(mail_server.url.replace("&tls=none", ""))
+    result = email.send(server, LETTER)
+    assert (result.ok, result.code) == (False, "notification.email_failed")
+    assert mail_server.letters == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://mail.example.com?from=a@b.c",
+        "smtp://mail.example.com",
+        "smtp://?from=a@b.c",
+        "smtp://mail.example.com?from=a@b.c%0d%0aBcc:x@y.z",
+        "smtp://mail.example.com:port?from=a@b.c",
+        "smtp://mail.example.com?from=a@b.c&tls=maybe",
+    ],
+)
+def test_mail_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(ChannelUrlInvalid):
+        email.parse_server(url)
+
+
+def test_user_and_password_may_hold_anything() -> None:
+    server = email.parse_server("smtps://u%40x:p%3A%2F@mail.example.com?from=a@b.c")
+    assert (server.user, server.password, server.port, server.tls) == (
+        "u@x",
+        "p:/",
+        465,
+        "implicit",
+    )
+
+
+@pytest.mark.parametrize(
+    ("plugin", "url"),
+    [
+        ("wecombot.NotifyWeComBot", WECOM),
+        ("dingtalk.NotifyDingTalk", "dingtalk://SECabc@abcdefg12345"),
+    ],
+)
+def test_robot_answers_are_read(
+    any_database: Database,
+    sender: Sender,
+    create: Create,
+    clock: Any,
+    admin: Principal,
+    receiver: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    plugin: str,
+    url: str,
+) -> None:
+    """HTTP 200 with an error code is no success."""
+    monkeypatch.setattr(
+        f"apprise.plugins.{plugin}.notify_url", receiver.url("errcode?access_token=t")
+    )
+    channel = create(ChannelKind.ROBOT, url)
+    for accepts in (False, True):
+        if accepts:
+            receiver.robots_accept()
+        with any_database.transaction() as session:
+            channels.send_test(session, channel.id, [], principal=admin, clock=clock)
+        assert sender.run_all() == 1
+    states = sorted((one.state.value, one.error_message) for one in _deliveries(any_database))
+    assert states == [
+        ("dead", "机器人接口返回 93000：invalid webhook url"),
+        ("delivered", ""),
+    ]
+    assert "测试通知" in receiver.requests[0]["body"]
+    assert ("sign=" in receiver.requests[0]["path"]) == url.startswith("dingtalk")
+
+
+def test_plain_json_receiver_through_apprise(
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    create: Create,
+    receiver: Any,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    create(ChannelKind.ROBOT, f"json://127.0.0.1:{receiver.port}/ok")
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    assert sender.run_all() == 1
+    assert _deliveries(any_database)[0].state is DeliveryState.DELIVERED
+    assert "bureau.not_filed" in receiver.requests[0]["body"]
+
+
+def test_json_receiver_that_redirects_is_not_followed(receiver: Any) -> None:
+    url = f"json://127.0.0.1:{receiver.port}/redirect?redirect=yes"
+    assert not robots.send(url, NOTE, allow_private=True).ok
+    assert [request["path"] for request in receiver.requests] == ["/redirect"]
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("exec://rm", ChannelUrlInvalid),
+        ("wecombot://", ChannelUrlInvalid),
+        ("syslog://localhost", ChannelUrlInvalid),
+        ("json://127.0.0.1/x", TargetForbidden),
+    ],
+)
+def test_robots_that_are_refused(url: str, error: type[Invalid]) -> None:
+    with pytest.raises(error):
+        robots.check_robot(url, allow_private=False)
+
+
+def test_address_is_sealed_and_never_shown(
+    any_database: Database, settings: Settings, create: Create
+) -> None:
+    channel = create(ChannelKind.ROBOT, WECOM)
+    assert "12345678" not in channel.sealed_url + channel.shown_url
+    assert secrets.unseal(settings, channel.sealed_url, owner=channel.id) == WECOM
+
+
+def test_switched_off_and_removed(
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    settings: Settings,
+    clock: Any,
+    admin: Principal,
+    create: Create,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    channel = create(ChannelKind.ROBOT, WECOM)
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    with any_database.transaction() as session:
+        channels.change_channel(
+            session, channel.id, {"enabled": False}, principal=admin, settings=settings, clock=clock
+        )
+        with pytest.raises(TargetOff):
+            channels.send_test(session, channel.id, [], principal=admin, clock=clock)
+    with any_database.transaction() as session:
+        channels.remove_channel(session, channel.id, principal=admin, clock=clock)
+    assert sender.run_all() == 0
+    with any_database.reading() as session:
+        assert queries.channels(session) == []
+        assert session.get_one(Channel, channel.id).sealed_url == ""

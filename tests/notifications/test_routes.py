@@ -1,0 +1,431 @@
+"""Pages and REST API of notifications: who may, what they answer, and that secrets are shown once."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI, Request
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from app import error_handlers
+from app.accounts.deps import signed_in
+from app.accounts.models import Account
+from app.accounts.principal import Principal, Role
+from app.audit.models import AuditRecord
+from app.core.db import Database
+from app.errors import QingkaError
+from app.layout import layout
+from app.notifications import errors
+from app.notifications.api import router as api
+from app.notifications.models import Channel, Webhook
+from app.notifications.pages import router as pages
+from app.notifications.sender import Sender
+from app.notifications.webhooks_api import router as webhooks_api
+from app.settings import Settings
+from app.system.pages import help_entries
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def any_database(database: Database) -> Database:
+    """Routes are the same on both: SQLite is enough here."""
+    return database
+
+
+@pytest.fixture
+def account(world: Any) -> Account:
+    made: Account = world.account(Role.ADMIN)
+    return made
+
+
+@pytest.fixture
+def app(
+    any_database: Database,
+    settings: Settings,
+    clock: Any,
+    account: Account,
+    make_principal: Callable[..., Principal],
+) -> FastAPI:
+    app = FastAPI()
+    app.state.database = any_database
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.layout = layout
+    app.state.simulated = False
+    app.state.principal = make_principal(account)
+
+    def someone(request: Request) -> Principal:
+        principal: Principal = request.app.state.principal
+        request.state.principal = principal
+        return principal
+
+    app.dependency_overrides[signed_in] = someone
+    error_handlers.install(app)
+    for router in (api, webhooks_api):
+        app.include_router(router, prefix=API)
+    app.include_router(pages)
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def told(
+    any_database: Database, world: Any, sender: Sender, publish_failure: Callable[..., UUID]
+) -> UUID:
+    """A failed clearing in the admin's inbox."""
+    operator = world.operator()
+    with any_database.transaction() as session:
+        event_id = publish_failure(session, operator)
+    sender.run_all()
+    return event_id
+
+
+def test_inbox_over_the_api(client: TestClient, told: UUID) -> None:
+    answer = client.get(f"{API}/notifications").json()
+    (item,) = answer["items"]
+    assert item["id"] == str(told)
+    assert (item["kind"], item["read_at"]) == ("clearing.failed", None)
+    assert item["link"] == "/clearing/requests/r1"
+    assert client.post(f"{API}/notifications", json={"ids": [str(told)]}).json() == {
+        "marked": 1,
+        "unread": 0,
+    }
+    assert client.get(f"{API}/notifications", params={"unread": True}).json()["items"] == []
+    assert client.post(f"{API}/notifications", json={}).json() == {"marked": 0, "unread": 0}
+
+
+def test_inbox_is_ones_own(
+    app: FastAPI,
+    client: TestClient,
+    told: UUID,
+    world: Any,
+    make_principal: Callable[..., Principal],
+) -> None:
+    app.state.principal = make_principal(world.account(Role.ADMIN))
+    assert client.get(f"{API}/notifications").json()["items"] == []
+    client.post(f"{API}/notifications", json={"ids": [str(told)]})
+    opened = client.post(f"/notifications/{told}/open")
+    assert opened.headers["location"] == "/notifications"
+
+
+def test_pages_of_the_inbox(client: TestClient, told: UUID) -> None:
+    page = client.get("/notifications").text
+    assert "清卡失败：" in page
+    assert 'href="/help?q=bureau.not_filed"' in page
+    assert re.search(r'href="/notifications"[^>]*>.*?<span class="count">1</span>', page)
+    assert client.post(f"/notifications/{told}/open").headers["location"] == "/clearing/requests/r1"
+    assert '<span class="count">' not in client.get("/notifications").text
+    assert client.post("/notifications/read").status_code == 303
+
+
+def test_cursor_of_the_inbox(
+    client: TestClient,
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    operator = world.operator()
+    with any_database.transaction() as session:
+        ids = [str(publish_failure(session, operator)) for _ in range(5)]
+    sender.run_all()
+    first = client.get(f"{API}/notifications", params={"limit": 3}).json()
+    query = {"limit": 3, "cursor": first["next_cursor"]}
+    second = client.get(f"{API}/notifications", params=query).json()
+    assert [one["id"] for one in first["items"] + second["items"]] == sorted(ids, reverse=True)
+    assert second["next_cursor"] is None
+    assert client.get(f"{API}/notifications", params={"cursor": "x"}).status_code == 400
+
+
+def test_preferences_change_what_is_heard(
+    client: TestClient, any_database: Database, world: Any, sender: Sender,
+    publish_failure: Callable[..., UUID],
+) -> None:  # fmt: skip
+    choice = {"kind": "clearing.failed", "in_app": False, "email": False}
+    answer = client.patch(
+        f"{API}/notifications/preferences", json={"email": "a@b.cn", "kinds": [choice]}
+    ).json()
+    assert answer["email"] == "a@b.cn"
+    assert choice in answer["kinds"]
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    sender.run_all()
+    assert client.get(f"{API}/notifications").json()["items"] == []
+
+
+def test_preferences_page_keeps_the_whole_form(client: TestClient) -> None:
+    form = {"in_app": ["clearing.failed"], "by_email": ["backup.failed"], "email": "a@b.cn"}
+    assert client.post("/notifications/preferences", data=form).status_code == 303
+    kinds = {
+        one["kind"]: (one["in_app"], one["email"])
+        for one in client.get(f"{API}/notifications/preferences").json()["kinds"]
+    }
+    assert kinds["clearing.failed"] == (True, False)
+    assert kinds["backup.failed"] == (False, True)
+    assert kinds["clearing.succeeded"] == (False, False)
+    refused = client.post("/notifications/preferences", data={"email": "nobody"})
+    assert refused.status_code == 422
+    assert "格式不正确" in refused.text
+
+
+def _new_webhook(client: TestClient, url: str) -> Any:
+    answer = client.post(f"{API}/webhooks", json={"url": url, "kinds": ["clearing.failed"]})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_webhook_from_registration_to_delivery(
+    client: TestClient,
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    receiver: Any,
+    publish_failure: Callable[..., UUID],
+) -> None:
+    made = _new_webhook(client, receiver.url())
+    receiver.expect(made["secret"])
+    assert "secret" not in client.get(f"{API}/webhooks/{made['id']}").json()
+    assert made["secret"] not in client.get(f"{API}/webhooks").text
+    assert client.post(f"{API}/webhooks/{made['id']}/test").status_code == 202
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    assert sender.run_all() == 2
+    assert [one["signed"] for one in receiver.requests] == [True, True]
+    items = client.get(f"{API}/notification-deliveries", params={"target_id": made["id"]}).json()
+    assert [(one["kind"], one["state"]) for one in items["items"]] == [
+        ("clearing.failed", "delivered"),
+        ("test", "delivered"),
+    ]
+    detail = client.get(f"{API}/notification-deliveries/{items['items'][0]['id']}").json()
+    assert [(one["number"], one["status"], one["ok"]) for one in detail["tries"]] == [
+        (1, 200, True)
+    ]
+    again = client.post(f"{API}/notification-deliveries/{detail['id']}/replay")
+    assert (again.status_code, again.json()["state"]) == (202, "pending")
+    assert sender.run_all() == 1
+    ids = [one["headers"]["webhook-id"] for one in receiver.requests]
+    assert ids[1] == ids[2] != ids[0]
+
+
+def test_new_secret_signs_from_now_on(client: TestClient, sender: Sender, receiver: Any) -> None:
+    made = _new_webhook(client, receiver.url())
+    new = client.post(f"{API}/webhooks/{made['id']}/rotate-secret").json()
+    assert new["secret"] != made["secret"]
+    receiver.expect(new["secret"])
+    client.post(f"{API}/webhooks/{made['id']}/test")
+    sender.run_all()
+    assert receiver.requests[0]["signed"]
+
+
+def test_stale_change_is_refused(client: TestClient, receiver: Any) -> None:
+    made = _new_webhook(client, receiver.url())
+    address = f"{API}/webhooks/{made['id']}"
+    tag = client.get(address).headers["etag"]
+    assert client.patch(address, json={"description": "ERP"}, headers={"If-Match": tag}).is_success
+    stale = client.patch(address, json={"description": "x"}, headers={"If-Match": tag})
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale")
+
+
+def test_removed_webhook_is_gone_and_its_log_stays(
+    client: TestClient, sender: Sender, receiver: Any, any_database: Database
+) -> None:
+    made = _new_webhook(client, receiver.url())
+    client.post(f"{API}/webhooks/{made['id']}/test")
+    sender.run_all()
+    assert client.delete(f"{API}/webhooks/{made['id']}").status_code == 204
+    gone = client.get(f"{API}/webhooks/{made['id']}")
+    assert (gone.status_code, gone.json()["code"]) == (404, "webhook.not_found")
+    (item,) = client.get(f"{API}/notification-deliveries").json()["items"]
+    refused = client.post(f"{API}/notification-deliveries/{item['id']}/replay")
+    assert (refused.status_code, refused.json()["code"]) == (409, "notification.target_off")
+    with any_database.reading() as session:
+        assert session.exec(select(Webhook)).one().sealed_secret == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"url": "ftp://x", "kinds": ["clearing.failed"]}, "url"),
+        ({"url": "http://127.0.0.1/", "kinds": []}, "kinds"),
+        ({"url": "http://127.0.0.1/", "kinds": ["test"]}, "kinds"),
+        ({"url": "http://127.0.0.1/", "kinds": ["clearing.unknown"]}, "kinds.0"),
+    ],
+)
+def test_webhooks_that_are_refused(client: TestClient, body: dict[str, Any], field: str) -> None:
+    answer = client.post(f"{API}/webhooks", json=body)
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
+
+
+def test_inner_addresses_need_a_setting(client: TestClient, settings: Settings) -> None:
+    settings.webhook_allow_private = False
+    answer = client.post(
+        f"{API}/webhooks", json={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "webhook.target_forbidden")
+    page = client.post(
+        "/settings/webhooks", data={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]}
+    )
+    assert page.status_code == 422
+    assert "目标指向内部网络" in page.text
+
+
+def test_pages_of_webhooks(
+    client: TestClient, receiver: Any, any_database: Database, sender: Sender
+) -> None:
+    form = {"url": receiver.url("fail"), "kinds": ["clearing.failed"], "description": "ERP"}
+    made = client.post("/settings/webhooks", data=form)
+    assert made.status_code == 201
+    secret = re.search(r"whsec_[A-Za-z0-9+/=]+", made.text)
+    assert secret is not None
+    assert secret.group() not in client.get("/settings/webhooks").text
+    with any_database.reading() as session:
+        webhook_id = session.exec(select(Webhook)).one().id
+    tested = client.post(f"/settings/webhooks/{webhook_id}/test")
+    assert tested.headers["location"] == f"/settings/deliveries?target_id={webhook_id}"
+    sender.run_all()
+    listed = client.get(tested.headers["location"]).text
+    assert 'href="/help?q=webhook.failed"' in listed
+    detail = re.search(r'href="(/settings/deliveries/[0-9a-f-]+)"', listed)
+    assert detail is not None
+    shown = client.get(detail.group(1)).text
+    assert "应答 500" in shown
+    assert "检查接收方" in shown
+    assert client.post(f"{detail.group(1)}/replay").status_code == 303
+    assert client.post(f"/settings/webhooks/{webhook_id}/switch").status_code == 303
+    assert "停用" in client.get("/settings/webhooks").text
+    assert client.post(f"/settings/webhooks/{webhook_id}/rotate").status_code == 200
+    assert client.post(f"/settings/webhooks/{webhook_id}/remove").status_code == 303
+    assert "还没有 Webhook" in client.get("/settings/webhooks").text
+
+
+def test_pages_of_channels(
+    client: TestClient, mail_server: Any, any_database: Database, sender: Sender
+) -> None:
+    form = {
+        "name": "财务邮件",
+        "kind": "email",
+        "url": mail_server.url,
+        "kinds": ["clearing.failed"],
+        "finance": "cw@example.com，kj@example.com",
+        "to_accounts": "true",
+    }
+    assert client.post("/settings/channels", data=form).status_code == 303
+    page = client.get("/settings/channels").text
+    assert "财务 2 人、相关账号" in page
+    assert mail_server.url not in page
+    with any_database.reading() as session:
+        channel_id = session.exec(select(Channel)).one().id
+    missing = client.post(f"/settings/channels/{channel_id}/test", data={"recipients": ""})
+    assert (missing.status_code, "请填写收件地址" in missing.text) == (422, True)
+    data = {"recipients": "me@example.com"}
+    assert client.post(f"/settings/channels/{channel_id}/test", data=data).status_code == 303
+    sender.run_all()
+    assert [letter["To"] for letter in mail_server.letters] == ["me@example.com"]
+    assert client.post(f"/settings/channels/{channel_id}/switch").status_code == 303
+    assert client.post(f"/settings/channels/{channel_id}/remove").status_code == 303
+
+
+def test_channel_form_keeps_the_input_but_not_the_secret(client: TestClient) -> None:
+    form = {"name": "群", "kind": "robot", "url": "dingtalk://s3cr3t!!", "kinds": ["backup.failed"]}
+    answer = client.post("/settings/channels", data=form)
+    assert answer.status_code == 422
+    assert 'value="群"' in answer.text
+    assert "s3cr3t" not in answer.text
+
+
+def test_channels_over_the_api(client: TestClient, mail_server: Any) -> None:
+    body = {"name": "邮件", "kind": "email", "url": mail_server.url, "kinds": ["backup.failed"]}
+    made = client.post(f"{API}/notification-channels", json=body)
+    assert made.status_code == 201
+    address = made.headers["location"]
+    assert "url" not in made.json()
+    changed = client.patch(address, json={"kinds": ["clearing.failed"], "finance": ["a@b.cn"]})
+    assert changed.json()["finance"] == ["a@b.cn"]
+    assert client.get(f"{API}/notification-channels").json()["items"] == [changed.json()]
+    sent = client.post(f"{address}/test", json={"recipients": ["x@b.cn"]})
+    assert sent.status_code == 202
+    assert client.patch(address, json={"enabled": False}).json()["enabled"] is False
+    off = client.post(f"{address}/test", json={"recipients": ["x@b.cn"]})
+    assert (off.status_code, off.json()["code"]) == (409, "notification.target_off")
+    assert client.delete(address).status_code == 204
+    assert client.get(address).json()["code"] == "notification.channel_not_found"
+
+
+ADMIN_ONLY = [
+    ("GET", f"{API}/webhooks"),
+    ("POST", f"{API}/webhooks"),
+    ("GET", f"{API}/notification-channels"),
+    ("GET", f"{API}/notification-deliveries"),
+    ("GET", "/settings/webhooks"),
+    ("POST", "/settings/webhooks"),
+    ("GET", "/settings/channels"),
+    ("POST", "/settings/channels"),
+    ("GET", "/settings/deliveries"),
+]
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.REVIEWER, Role.AUDITOR])
+@pytest.mark.parametrize(("method", "path"), ADMIN_ONLY)
+def test_set_up_is_for_admins(
+    app: FastAPI,
+    client: TestClient,
+    account: Account,
+    make_principal: Callable[..., Principal],
+    role: Role,
+    method: str,
+    path: str,
+) -> None:
+    app.state.principal = make_principal(account, role)
+    body = {"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]}
+    assert client.request(method, path, json=body).status_code == 403
+
+
+def test_nothing_secret_goes_on_record(
+    client: TestClient, receiver: Any, mail_server: Any, any_database: Database
+) -> None:
+    secret = _new_webhook(client, receiver.url("ok?token=s3cr3t-in-url"))["secret"]
+    url = mail_server.url.replace("smtp://", "smtp://user:pa55word@")
+    body = {"name": "邮件", "kind": "email", "url": url, "kinds": ["backup.failed"]}
+    client.post(f"{API}/notification-channels", json=body)
+    with any_database.reading() as session:
+        told = " ".join(record.details for record in session.exec(select(AuditRecord)))
+    assert "127.0.0.1" in told
+    for text in (secret, "s3cr3t-in-url", "pa55word"):
+        assert text not in told
+
+
+def test_every_code_is_on_the_help_page() -> None:
+    mine = {
+        error.code
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, QingkaError) and "." in error.code
+    }
+    assert len(mine) >= 12
+    assert mine <= {entry.code for entry in help_entries()}
+
+
+def test_database_keeps_no_secret_in_the_clear(
+    client: TestClient, receiver: Any, mail_server: Any, any_database: Database, tmp_path: Path
+) -> None:
+    secret = _new_webhook(client, receiver.url())["secret"]
+    url = mail_server.url.replace("smtp://", "smtp://user:pa55word@")
+    body = {"name": "邮件", "kind": "email", "url": url, "kinds": ["backup.failed"]}
+    client.post(f"{API}/notification-channels", json=body)
+    files = list(tmp_path.glob("qingka.db*"))
+    assert files
+    for path in files:
+        content = path.read_bytes()
+        assert secret.encode() not in content
+        assert b"pa55word" not in content

@@ -1,0 +1,132 @@
+"""Settings that admins may change at run time."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from app import error_handlers
+from app.accounts.deps import signed_in
+from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.audit.models import AuditRecord
+from app.core.db import Database
+from app.core.ids import new_id
+from app.layout import layout
+from app.settings import Settings
+from app.system.rules import RULES, Rules
+from app.system.rules_pages import api_router, router
+
+NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
+ADMIN = Principal(
+    kind=PrincipalKind.ACCOUNT,
+    id=new_id(),
+    name="lin",
+    display_name="林会计",
+    roles=frozenset({Role.ADMIN}),
+    permissions=ROLE_PERMISSIONS[Role.ADMIN],
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """`peak_window` is given by the environment."""
+    return Settings(data_dir=tmp_path, peak_window="09:00-11:30")
+
+
+@pytest.fixture
+def client(database: Database, settings: Settings) -> Iterator[TestClient]:
+    app = FastAPI()
+    app.state.database = database
+    app.state.settings = settings
+    app.state.clock = lambda: NOW
+    app.state.layout = layout
+    app.state.simulated = False
+
+    def someone(request: Request) -> Principal:
+        request.state.principal = ADMIN
+        return ADMIN
+
+    app.dependency_overrides[signed_in] = someone
+    error_handlers.install(app)
+    app.include_router(router)
+    app.include_router(api_router, prefix="/api/v1")
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+def test_a_change_holds_at_once_and_is_on_record(
+    client: TestClient, settings: Settings, database: Database
+) -> None:
+    answer = client.patch(
+        "/api/v1/settings", json={"reminder_days": "7, 2", "notification_keep_days": 30}
+    )
+    assert answer.status_code == 200, answer.text
+    assert (settings.reminder_days, settings.notification_keep_days) == ("7,2", 30)
+    shown = {one["name"]: one for one in client.get("/api/v1/settings").json()}
+    assert (shown["reminder_days"]["value"], shown["reminder_days"]["default"]) == ("7,2", "5,3,1")
+    with database.reading() as session:
+        records = session.exec(select(AuditRecord)).all()
+    assert {(one.action, one.object_id) for one in records} == {
+        ("setting.changed", "reminder_days"),
+        ("setting.changed", "notification_keep_days"),
+    }
+
+
+def test_environment_wins(client: TestClient, settings: Settings) -> None:
+    answer = client.patch("/api/v1/settings", json={"peak_window": "12:00-13:00"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "setting.fixed")
+    assert settings.peak_window == "09:00-11:30"
+    page = client.get("/settings/rules").text
+    assert re.search(r'name="peak_window"[^>]*readonly', page)
+    form = {"peak_window": "09:00-11:30", "reminder_days": "4"}
+    assert client.post("/settings/rules", data=form).status_code == 303
+    assert settings.reminder_days == "4"
+
+
+def test_other_processes_follow(client: TestClient, database: Database, tmp_path: Path) -> None:
+    other = Settings(data_dir=tmp_path)
+    rules = Rules(other)
+    client.patch("/api/v1/settings", json={"min_days_between_clearings": 10})
+    rules.refresh(database)
+    assert other.min_days_between_clearings == 10
+    again = Settings(data_dir=tmp_path, min_days_between_clearings=3)
+    Rules(again).refresh(database)
+    assert again.min_days_between_clearings == 3, "given by the environment"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("reminder_days", "x"),
+        ("peak_window", "9-11"),
+        ("min_days_between_clearings", "-1"),
+        ("min_days_between_clearings", "1000"),
+        ("notification_keep_days", "0"),
+        ("inspection_schedule", "weekly"),
+        ("database_url", "sqlite://"),
+    ],
+)
+def test_wrong_values_say_why(client: TestClient, database: Database, name: str, text: str) -> None:
+    answer = client.patch("/api/v1/settings", json={name: text})
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, [name])
+    with database.reading() as session:
+        assert session.exec(select(AuditRecord)).all() == []
+
+
+def test_page_keeps_what_was_typed(client: TestClient) -> None:
+    answer = client.post("/settings/rules", data={"reminder_days": "later"})
+    assert answer.status_code == 422
+    assert 'value="later"' in answer.text
+    assert "应为以逗号分隔的天数" in answer.text
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_default_is_a_value_the_rule_takes(name: str, tmp_path: Path) -> None:
+    default: Any = getattr(Settings(data_dir=tmp_path), name)
+    assert RULES[name].parse(str(default)) == default
