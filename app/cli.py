@@ -1,27 +1,29 @@
-"""Command line: qingka serve | worker | agent | virtual | account | api-key | clear | backup | audit | …"""
+"""Command line: qingka serve | worker | agent | virtual | account | api-key | clear | backup | audit | …
+
+What only the server needs is imported where it is used: it would make every other command start slowly.
+"""
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app import __version__, serving
+from app import __version__
 from app.accounts.cli import account_app, api_key_app
 from app.agent.cli import agent as agent_app
 from app.agent.config import ConfigError
 from app.agent.virtual.cli import app as virtual_app
 from app.backups.cli import app as backup_app
 from app.clearing.cli import clear, use_engine
-from app.clearing.workflow.processes import NoSlot
 from app.core import migrate as migrations
 from app.core.db import Database
 from app.core.logging import configure
 from app.invoices.cli import app as import_app
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from app.system.audit_cli import app as audit_app
 from app.system.doctor import doctor
-from app.worker import NeedsPostgres, work
 
 app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
 app.add_typer(account_app, name="account")
@@ -60,6 +62,8 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="模拟设备的演示环境")] = False,
 ) -> None:
     """启动页面、接口、工作流与内置设备代理。"""
+    from app import serving
+
     settings = load_settings()
     configure(settings.log_level)
     where = host or settings.host, settings.port if port is None else port
@@ -76,6 +80,9 @@ def serve(
 @app.command()
 def worker() -> None:
     """只执行工作流，用于 PostgreSQL 上的多进程部署。"""
+    from app.clearing.workflow.processes import NoSlot
+    from app.worker import NeedsPostgres, work
+
     settings = load_settings()
     configure(settings.log_level)
     try:
@@ -85,8 +92,14 @@ def worker() -> None:
         raise typer.Exit(2) from error
 
 
+def _engine_unless_served(settings: Settings, database: Database) -> AbstractContextManager[None]:
+    from app import serving
+
+    return serving.engine_unless_served(settings, database)
+
+
 app.command()(clear)
-use_engine(serving.engine_unless_served)
+use_engine(_engine_unless_served)
 
 
 def main() -> None:

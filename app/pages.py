@@ -11,6 +11,7 @@ from app.inspections.pages import router as inspections
 from app.invoices.pages import router as invoices
 from app.notifications.pages import router as notifications
 from app.operators.pages import router as operators
+from app.system.api_docs import router as api_docs
 from app.system.audit_pages import router as audit
 from app.system.care import router as care
 from app.system.metrics import router as metrics
@@ -21,6 +22,7 @@ from app.system.rules_pages import router as rules
 router = APIRouter(include_in_schema=False)
 for _part in (
     probes,
+    api_docs,
     accounts,
     clearing,
     devices,

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
             notes.append(_carry_out(name, part, tally))
     print("\n\n".join(note for note in notes if note))
     print(tally.table())
+    for line in tally.seen():
+        print(f"seen   {line}")
     for line in tally.wrong():
         print(f"WRONG  {line}")
     print(f"seed {options.seed}, {time.monotonic() - started:.0f} s")

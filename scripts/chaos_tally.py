@@ -15,6 +15,7 @@ class Tally:
     def __init__(self) -> None:
         self._counted: Counter[tuple[str, str]] = Counter()
         self._wrong: dict[tuple[str, str], list[str]] = {}
+        self._seen: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def check(self, part: str, promise: str, kept: bool, what: str) -> None:
@@ -24,6 +25,11 @@ class Tally:
             self._counted[key] += 1
             if not kept:
                 self._wrong.setdefault(key, []).append(what)
+
+    def see(self, part: str, what: str) -> None:
+        """Count something that breaks no promise but is worth knowing, e.g. a failure before a retry."""
+        with self._lock:
+            self._seen[part, what] += 1
 
     @property
     def is_right(self) -> bool:
@@ -37,6 +43,11 @@ class Tally:
             for (part, promise), number in self._counted.items()
         ]
         return "\n".join(line.rstrip() for line in lines_of([HEADER, *rows]))
+
+    def seen(self) -> Iterable[str]:
+        """What was seen besides, with how often."""
+        for (part, what), number in sorted(self._seen.items()):
+            yield f"{part}: {number} × {what}"
 
     def wrong(self) -> Iterable[str]:
         """Every case in which a promise was broken."""

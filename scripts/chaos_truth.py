@@ -77,6 +77,7 @@ def settle(rig: Rig, tally: Tally, part: str, case: Case, *, tries: int = 3) -> 
         tally.check(part, TRUE, not lie, f"{case.name}: {lie}")
         if lie or request["state"] == "succeeded" or attempt == tries:
             return _count_end(rig, tally, part, case, request, lie, attempt)
+        tally.see(part, f"a retry after {_error(request)}")
         patiently(lambda: _retried(rig, case), seconds=PATIENCE)
     raise ValueError("at least one try")
 

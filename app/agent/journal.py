@@ -251,24 +251,8 @@ class Journal:
         device: str,
         simulated: bool,
     ) -> bool:
-        now = self._now()
-        cursor = connection.execute(
-            "INSERT OR IGNORE INTO operations"
-            " (id, device, kind, period, request, state, simulated, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                str(request.id),
-                device,
-                request.kind,
-                request.period,
-                request.model_dump_json(),
-                OperationState.QUEUED,
-                simulated,
-                now,
-                now,
-            ),
-        )
-        return cursor.rowcount == 1
+        values = rows.insert_values(request, device, simulated, self._now())
+        return connection.execute(rows.INSERT_OPERATION, values).rowcount == 1
 
     def _row(self, operation_id: UUID) -> sqlite3.Row:
         with self._reading() as connection:

@@ -61,6 +61,11 @@ END_STEP = """
 UPDATE steps SET state = ?, finished_at = ?, message = ?, device_code = ?, device_message = ?, payload = ?
 WHERE operation = ? AND seq = ?
 """
+INSERT_OPERATION = """
+INSERT OR IGNORE INTO operations
+    (id, device, kind, period, request, state, simulated, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 IS_OPEN = "state NOT IN ('succeeded', 'failed')"
 """Whether an operation may still change."""
 
@@ -154,6 +159,16 @@ def step(row: sqlite3.Row) -> StepRow:
         device_message=row["device_message"],
     )
     return StepRow(known, PAYLOAD.validate_json(payload) if payload else None)
+
+
+def insert_values(
+    request: OperationRequest, device: str, simulated: bool, now: str
+) -> tuple[str | bool | None, ...]:
+    """The values of `INSERT_OPERATION` for an operation that begins now."""
+    content = request.model_dump_json()
+    queued = OperationState.QUEUED
+    identity = str(request.id), device, request.kind, request.period
+    return *identity, content, queued, simulated, now, now
 
 
 def end_values(operation_id: UUID, row: StepRow) -> tuple[str | int | None, ...]:

@@ -6,7 +6,6 @@ caller's loop. Every failure is an `AgentFault` with a code of the catalogue.
 """
 
 import asyncio
-import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -29,11 +28,11 @@ from app.contracts.devices import (
     Message,
     Statistics,
 )
-from app.contracts.faults import FAULTS, fault
-from app.contracts.operations import FINAL_STATES, Fault, Operation, OperationRequest
+from app.contracts.faults import fault
+from app.contracts.operations import FINAL_STATES, Operation, OperationRequest
 from app.contracts.periods import Period
 from app.core.tls import trusting
-from app.errors import BadGateway
+from app.devices.agent_errors import AgentFault, fault_of, unreachable
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -47,23 +46,6 @@ _EVENTS_TIMEOUT = httpx.Timeout(45.0, connect=5.0)
 _SUMMARIES = TypeAdapter(list[DeviceSummary])
 _STATISTICS = TypeAdapter(list[Statistics])
 _INVOICES = TypeAdapter(list[DeviceInvoice])
-
-
-class AgentFault(BadGateway):
-    """The agent, or the device behind it, could not be used. Code, title and remedy are the catalogue's.
-
-    `never_sent`: the request certainly did not reach the agent.
-    """
-
-    def __init__(self, reason: Fault, *, never_sent: bool = False) -> None:
-        super().__init__(reason.message)
-        self.fault = reason
-        self.device_code = reason.device_code
-        self.device_message = reason.device_message
-        self.never_sent = never_sent
-        known = FAULTS.get(reason.code)
-        title = known.title if known else reason.message
-        vars(self).update(code=reason.code, title=title, remedy=reason.remedy)
 
 
 class AgentClient:
@@ -190,14 +172,14 @@ class AgentClient:
                 async with client.stream("GET", "/events", timeout=_EVENTS_TIMEOUT) as answer:
                     if not answer.is_success:
                         await answer.aread()
-                        raise AgentFault(_fault_of(answer))
+                        raise AgentFault(fault_of(answer))
                     async for line in answer.aiter_lines():
                         if line.startswith("data:"):
                             yield _event(line.removeprefix("data:"))
                         elif line.startswith(":"):
                             yield None
             except httpx.HTTPError as error:
-                raise _unreachable(error) from error
+                raise unreachable(error) from error
 
     async def _run_async(self, number: str, request: OperationRequest, seconds: float) -> Operation:
         async with self:
@@ -259,26 +241,10 @@ async def _answer(
     try:
         answer = await client.request(method, path, **request)
     except httpx.HTTPError as error:
-        raise _unreachable(error) from error
+        raise unreachable(error) from error
     if answer.is_success:
         return answer
-    raise AgentFault(_fault_of(answer))
-
-
-def _unreachable(error: httpx.HTTPError) -> AgentFault:
-    if _is_wrong_certificate(error):
-        reason = fault("agent.certificate", device_message=type(error).__name__)
-    else:
-        reason = fault("agent.unreachable", device_message=type(error).__name__)
-    return AgentFault(reason, never_sent=isinstance(error, _NEVER_SENT))
-
-
-def _is_wrong_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    raise AgentFault(fault_of(answer))
 
 
 def _event(text: str) -> AgentEvent:
@@ -288,38 +254,6 @@ def _event(text: str) -> AgentEvent:
         raise AgentFault(fault("agent.failed", message="设备代理的事件无法识别")) from error
 
 
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-)
-
-
-def _fault_of(answer: httpx.Response) -> Fault:
-    """The fault a problem+json answer tells of."""
-    if answer.status_code == 401:
-        return fault("agent.unauthorized")
-    problem = _problem(answer)
-    code = str(problem.get("code", ""))
-    if code not in FAULTS:
-        return fault("agent.failed", device_code=code or str(answer.status_code))
-    return fault(
-        code,
-        message=str(problem.get("title") or ""),
-        device_code=str(problem.get("device_code") or ""),
-        device_message=str(problem.get("device_message") or ""),
-    )
-
-
-def _problem(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = json.loads(answer.content)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _parsed(adapter: TypeAdapter[T], answer: httpx.Response) -> T:
     try:
         return adapter.validate_json(answer.content)
@@ -327,3 +261,6 @@ def _parsed(adapter: TypeAdapter[T], answer: httpx.Response) -> T:
         raise AgentFault(
             fault("agent.failed", message="设备代理的应答无法识别，可能版本不兼容")
         ) from error
+
+
+__all__ = ["TIMEOUT", "AgentClient", "AgentFault"]

@@ -36,12 +36,14 @@ from app.notifications import queries as notifications_queries
 from app.notifications import secrets as notification_secrets
 from app.settings import Settings
 from app.system import queries
-from app.system.scrubbing import HIDDEN, Scrubber
+from app.system.scrubbing import HIDDEN, Scrubber, secrets_in
 from app.system.status import examine
 
 log = get_logger(__name__)
 
 FAILURES = 50
+_ADDRESSES = ("database_url", "backup_targets", "backup_s3_endpoint")
+"""Settings that may hold a password without being a secret as a whole."""
 
 
 def collect(database: Database, settings: Settings, *, actor: Actor, clock: Clock) -> bytes:
@@ -210,7 +212,10 @@ def _secrets(database: Database, settings: Settings) -> list[str]:
     ]
     found += [part for value in list(found) for part in value.split(";")]
     found.append(settings.root_secret.decode())
-    found.append(sa.make_url(settings.resolved_database_url).password or "")
+    for name in _ADDRESSES:
+        for address in str(getattr(settings, name)).split(";"):
+            found += secrets_in(address.partition("=")[2] or address)
+            found += secrets_in(address)
     with database.reading() as session:
         found += _sealed(session, settings)
     return found
@@ -219,11 +224,15 @@ def _secrets(database: Database, settings: Settings) -> list[str]:
 def _sealed(session: Session, settings: Settings) -> list[str]:
     """What is sealed in the database, opened."""
     found: list[str] = []
+    hooks = notifications_queries.webhooks(session)
     owned = [(row.id, row.sealed_url) for row in notifications_queries.channels(session)]
-    owned += [(row.id, row.sealed_secret) for row in notifications_queries.webhooks(session)]
+    owned += [(row.id, row.sealed_secret) for row in hooks]
+    for hook in hooks:
+        found += secrets_in(hook.url)
     for owner, sealed in owned:
         try:
-            found.append(notification_secrets.unseal(settings, sealed, owner=owner))
+            secret = notification_secrets.unseal(settings, sealed, owner=owner)
+            found += [secret, *secrets_in(secret)]
         except NotOpened:
             log.warning("a secret could not be opened; its form is hidden all the same")
     for agent in devices_queries.all_agents(session):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.agent.drivers.transports import AnswerLost, NotSent
-from app.agent.drivers.xml import bureau as bureau_module
 from app.agent.drivers.xml.bureau import BureauClient
 from app.agent.drivers.xml.dialects import COMPONENT
 
@@ -76,7 +75,7 @@ def test_an_answer_is_believed_for_five_seconds(
     info: DeviceInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(bureau_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("app.agent.drivers.xml.bureau.time.monotonic", lambda: now[0])
     transport = Scripted(lambda: UNKNOWN)
     client = BureauClient(transport, COMPONENT)
     for at, asked in ((100.0, 1), (104.9, 1), (105.0, 2)):

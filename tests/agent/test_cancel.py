@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.agent import errors
-from app.agent import runtime as runtime_module
+from app.agent import turns as turns_module
 from app.agent.api import create_agent_app
 from app.contracts.operations import Operation, OperationState
 from app.core.ids import new_id
@@ -39,7 +39,7 @@ class Held:
             answer: bytes = original(side, name, *rest)
             return answer
 
-        lab.world._handle = handle  # type: ignore[method-assign]
+        setattr(lab.world, "_handle", handle)  # noqa: B010
 
     def release(self) -> None:
         self._gate.set()
@@ -164,7 +164,7 @@ def test_old_operations_are_forgotten_after_400_days(
     young = lab.submit("report")
     lab.done(young)
     lab.now += timedelta(days=101)
-    monkeypatch.setattr(runtime_module, "_FIRST_PRUNE", 0.0)
+    monkeypatch.setattr(turns_module, "_FIRST_PRUNE", 0.0)
     runtime = lab.restart()
     lab.eventually(lambda: True if runtime.journal.find(old) is None else None)
     assert runtime.journal.find(young) is not None

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from app.agent.auth import TokenHash
 from app.agent.cli import agent
-from app.agent.serving import TOKEN_FILE, TOKEN_VARIABLE, agent_token
+from app.agent.enrollment import TOKEN_FILE
+from app.agent.serving import TOKEN_VARIABLE, agent_token
 
 
 @pytest.fixture(autouse=True)

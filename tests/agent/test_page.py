@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +25,7 @@ Browse = Callable[..., TestClient]
 
 
 @pytest.fixture
-def browse(lab: Lab) -> Iterator[Browse]:
+def browse(lab: Lab) -> Browse:
     """A browser at an address, asking for a host."""
     app = create_agent_app(lab.start(), TokenHash.of(TOKEN))
     lines = ["second", "first <b>line</b>"]
@@ -35,7 +35,7 @@ def browse(lab: Lab) -> Iterator[Browse]:
     def at(host: str = LOCAL, *, peer: str = "127.0.0.1") -> TestClient:
         return TestClient(app, base_url=host, client=(peer, 4711))
 
-    yield at
+    return at
 
 
 def basic(password: str) -> dict[str, str]:
@@ -127,7 +127,9 @@ def test_self_test_of_no_device(browse: Browse) -> None:
 def test_self_test_by_another_site_is_refused(browse: Browse, lab: Lab) -> None:
     headers = {"Origin": "https://evil.example"}
     assert browse().post("/devices/0/self-test", headers=headers).status_code == 403
-    assert {name for name, _ in lab.world.log} <= {"SKSBBH"}, "what is asked without anybody's doing"
+    assert {name for name, _ in lab.world.log} <= {"SKSBBH"}, (
+        "what is asked without anybody's doing"
+    )
     assert browse().get("/").text.count("自检设备") == 1
     assert "通过" not in browse().get("/").text
 

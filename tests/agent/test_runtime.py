@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.agent import assembly, errors
-from app.agent import runtime as runtime_module
+from app.agent import turns as turns_module
 from app.agent.drivers.base import DeviceRefused, DeviceUnavailable
 from app.contracts.devices import LinkState
 from app.contracts.operations import OperationState
@@ -144,7 +144,7 @@ def test_nothing_is_sent_that_could_not_be_recorded(
     reported_lab: Lab, monkeypatch: pytest.MonkeyPatch, at_write: int
 ) -> None:
     """A full disk at each write in turn: the operation goes on once there is room again."""
-    monkeypatch.setattr(runtime_module, "_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(turns_module, "_RETRY_PAUSE", 0.01)
     lab = reported_lab
     writer = lab.running[-1].journal._writer
     original, seen = writer.write, [0]
@@ -213,7 +213,7 @@ def test_its_operation_waits_for_it_after_a_restart(lab: Lab) -> None:
 def test_an_operation_whose_device_was_removed_ends(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime_module, "_ABSENT_PATIENCE", 0.0)
+    monkeypatch.setattr(turns_module, "_ABSENT_PATIENCE", 0.0)
     lab.settings["device"] = []
     runtime = lab.start()
     runtime.journal.create(request := lab.request(), NUMBER, simulated=False)

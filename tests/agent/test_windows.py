@@ -91,8 +91,9 @@ print(locked)
 
 def test_a_console_break_ends_the_agent_in_order() -> None:
     code = """
-import signal, tempfile, threading
+import asyncio, signal, tempfile, threading
 import uvicorn.server
+asyncio.ProactorEventLoop = asyncio.SelectorEventLoop  # what uvicorn takes on Windows
 signal.SIGBREAK = signal.SIGUSR1  # the number Windows has does not exist here
 uvicorn.server.HANDLED_SIGNALS += (signal.SIGBREAK,)  # as uvicorn has it on Windows
 from typer.testing import CliRunner
@@ -110,6 +111,6 @@ Runtime.start, Runtime.stop = start, stop
 with tempfile.TemporaryDirectory() as folder:
     os.environ["QINGKA_AGENT_TOKEN"] = "t"
     result = CliRunner().invoke(cli.agent, ["serve", "--port", "0", "--data-dir", folder])
-print(result.exit_code, "agent ready" in result.output, ends, repr(result.exception), result.output[-2000:])
+print(result.exit_code, "agent ready" in result.output, ends)
 """
     assert run_as_windows(code) == "0 True ['devices let go']\n"

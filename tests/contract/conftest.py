@@ -30,6 +30,7 @@ from app.agent.drivers.serial_converter.link import Timing
 from app.agent.drivers.serial_converter.simulator import ConverterTiming
 from app.agent.drivers.serial_converter.simulator_commands import Commands
 from app.agent.drivers.serial_converter.simulator_port import SimulatedPort
+from app.agent.drivers.xml import driver as xml_driver
 from app.agent.runtime import Runtime
 from app.agent.virtual.faults import FaultRequest
 from app.agent.virtual.model import DeviceState, Invoice, Taxpayer, TypeState
@@ -56,8 +57,8 @@ PASSWORD = "66666666"
 TYPES = ("004", "007")
 PERIOD = Period("2026-10")
 LOCK = date(2026, 11, 16)
-ANSWER_SECONDS = 0.5
-"""How long the drivers wait for one answer; `slow` takes less, a lost answer is known after it."""
+ANSWER_SECONDS = {"tax_server": 2.0, "operate_disk": 2.0, "serial_converter": 0.5}
+"""How long the drivers wait for one answer. Only behind a converter does a lost one cost this time."""
 
 
 class Park:
@@ -212,7 +213,7 @@ class Bench:
                 "simulated": True,
                 "settle_seconds": 0.1,
                 "probe_seconds": 600,
-                "timeout_seconds": ANSWER_SECONDS,
+                "timeout_seconds": ANSWER_SECONDS[self.family],
                 "device": [device | ways[self.family]],
             }
         )
@@ -220,7 +221,7 @@ class Bench:
     def driver(self) -> Driver:
         """The driver alone, as the runtime would have it."""
         (config,) = self.config().device
-        complete = config.model_copy(update={"timeout_seconds": ANSWER_SECONDS})
+        complete = config.model_copy(update={"timeout_seconds": ANSWER_SECONDS[self.family]})
         return _quick_driver(complete, PASSWORD)
 
     def start(self) -> Runtime:
@@ -275,6 +276,7 @@ def new_bench(
     """Makes a bench of a family with a fresh device; it ends with the test."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(assembly, "build_driver", _quick_driver)
+    monkeypatch.setattr(xml_driver, "_BUSY_PAUSE", 0.05)
     benches: list[Bench] = []
 
     def make(family: str) -> Bench:

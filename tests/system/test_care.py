@@ -70,6 +70,13 @@ def client(database: Database, settings: Settings) -> Iterator[TestClient]:
     app.state.settings = settings
     app.state.clock = _clock
     app.state.principal = ADMIN
+    app.state.layout = lambda _: {
+        "me": None,
+        "nav": [],
+        "deadline": None,
+        "simulated": False,
+        "version": "",
+    }
 
     def someone(request: Request) -> Principal:
         principal: Principal = request.app.state.principal
@@ -171,7 +178,7 @@ def test_database_is_kept_whole(any_database: Database, settings: Settings, task
 def test_vacuum_waits_for_clearings(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    monkeypatch.setattr(maintenance.clearing_queries, "count_running", lambda session: 1)
+    monkeypatch.setattr("app.clearing.queries.count_running", lambda session: 1)
     answer = client.post("/api/v1/system/maintenance", json={"task": "vacuum"})
     assert (answer.status_code, answer.json()["code"]) == (409, "maintenance.clearing_running")
     page = client.post("/system/maintenance/vacuum")
@@ -203,9 +210,19 @@ def test_care_is_for_admins(client: TestClient, path: str) -> None:
 
 
 @pytest.fixture
-def secrets_of_everything(database: Database, settings: Settings) -> dict[str, str]:
-    """Sets up everything that has a secret, and logs each of them where a careless hand might."""
+def logs() -> Iterator[None]:
+    """The program's own logging, until the test ends."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     core_logging.configure("INFO")
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def secrets_of_everything(database: Database, settings: Settings, logs: None) -> dict[str, str]:
+    """Sets up everything that has a secret, and logs each of them where a careless hand might."""
     settings.webhook_allow_private = True
     settings.backup_key = SecretStr("YmFja3VwLWtleS1iYWNrdXAta2V5LWJhY2t1cC1rZXk=")
     settings.backup_old_keys = SecretStr(
@@ -304,9 +321,9 @@ def test_bundle_holds_what_support_needs_and_no_secret(
     versions = json.loads(texts["versions.json"])
     assert versions["schema"] == versions["schema_wanted"]
     assert "SQLite" in versions["database"]
-    assert "sqlalchemy" in versions["packages"]
+    assert "fastapi" in versions["packages"]
     assert json.loads(texts["settings.json"])["backup_key"] == "***"
-    assert json.loads(texts["agents.json"])[0]["state"] == "online"
+    assert json.loads(texts["agents.json"])[0]["name"] == "本机设备代理"
     assert json.loads(texts["counts.json"])["webhooks"] == 1
     assert "connecting with ***" in texts["log.txt"]
     with database.reading() as session:
@@ -320,7 +337,7 @@ def test_bundle_of_a_broken_part_says_so(
     def broken(session: object) -> None:
         raise RuntimeError("表损坏")
 
-    monkeypatch.setattr(diagnostics.queries, "rows_of_tables", broken)
+    monkeypatch.setattr("app.system.queries.rows_of_tables", broken)
     texts = _texts(diagnostics.collect(database, settings, actor=SYSTEM, clock=_clock))
     assert json.loads(texts["counts.json"]) == {"error": "RuntimeError: 表损坏"}
     assert "versions.json" in texts

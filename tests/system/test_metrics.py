@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
+from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
@@ -15,6 +16,7 @@ from app.accounts.principal import SYSTEM, Permission
 from app.core.db import Database
 from app.core.metrics import Measured, RequestMetrics
 from app.devices import service as devices_service
+from app.devices.models import Agent, AgentState
 from app.settings import Settings
 from app.system import metrics, probes
 
@@ -28,6 +30,13 @@ def app(database: Database, tmp_path: Path) -> FastAPI:
     app.state.settings = Settings(data_dir=tmp_path)
     app.state.clock = lambda: NOW
     app.state.metrics = RequestMetrics()
+    app.state.layout = lambda _: {
+        "me": None,
+        "nav": [],
+        "deadline": None,
+        "simulated": False,
+        "version": "",
+    }
     error_handlers.install(app)
     app.include_router(probes.router)
     app.include_router(metrics.router)
@@ -73,6 +82,7 @@ def test_gauges_tell_every_state(local: TestClient, app: FastAPI, database: Data
         devices_service.ensure_mounted(
             session, token="t" * 20, settings=app.state.settings, at=NOW, simulated=False
         )
+        session.exec(select(Agent)).one().state = AgentState.ONLINE
     values = _values(local.get("/metrics").text)
     assert values["qingka_clearing_requests", ("running",)] == 0
     assert values["qingka_agent_up", ("本机设备代理",)] == 1

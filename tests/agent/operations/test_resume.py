@@ -101,10 +101,10 @@ def test_a_mistake_of_ours_after_the_ciphertext_leaves_the_outcome_open(
     reported_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error is no answer: the device is read again, and shows that it is cleared."""
-    from app.agent import runtime as runtime_module
+    from app.agent import turns as turns_module
     from app.agent.operations.clear import ClearExecution
 
-    monkeypatch.setattr(runtime_module, "_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(turns_module, "_RETRY_PAUSE", 0.01)
     original, broken = ClearExecution._conclude, [True]
 
     def conclude(self: ClearExecution, *given: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.contracts.faults import FAULTS, device_codes
 from app.error_handlers import ErrorPage
+from app.system.api_docs import ApiDocsPage, Field, Group, Operation
 from app.system.contexts import (
     AboutPage,
     AgentInfo,
@@ -82,7 +83,32 @@ BROKEN = ErrorPage(
 )
 
 
+API_DOCS = ApiDocsPage(
+    "Qingka 清卡管理",
+    "0.1.0",
+    (
+        Group(
+            "清卡",
+            (
+                Operation(
+                    "post-api-v1-clearing-requests",
+                    "POST",
+                    "/api/v1/clearing-requests",
+                    "Submit a clearing request.",
+                    (
+                        Field("operator_id", "body", "string (uuid)", True, "operator"),
+                        Field("reason", "body", "string", True, ""),
+                    ),
+                    (("201", "Successful Response"), ("422", "Validation Error")),
+                ),
+                Operation("get-x", "GET", "/api/v1/clearing-requests", "List.", (), (("200", ""),)),
+            ),
+        ),
+    ),
+)
+
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "api-docs": ("system/api_docs.html", API_DOCS, layout("/docs")),
     "help": ("help.html", HELP, layout("/help")),
     "help-filtered": ("help.html", HELP_FILTERED, layout("/help")),
     "about": ("about.html", ABOUT, layout("/about")),
