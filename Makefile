@@ -18,7 +18,7 @@ RUN_STAMP := $(VENV)/.run-$(shell cat pyproject.toml requirements/runtime.lock |
 DEV_STAMP := $(VENV)/.dev-$(shell cat pyproject.toml requirements/dev.lock | cksum | tr ' ' -)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test e2e check fix bench migration screenshots lock docker
+.PHONY: help setup run test e2e check fix bench chaos migration screenshots lock docker
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,6 +52,9 @@ fix: $(DEV_STAMP) ## repair what ruff can repair, and format
 bench: $(DEV_STAMP) ## measure speed and scale: make bench ARGS="--quick"
 	@$(PIP) install --require-hashes -r requirements/bench.lock
 	$(BIN)/python -m scripts.bench $(ARGS)
+
+chaos: $(DEV_STAMP) ## break things and count the promises kept: make chaos ARGS="--quick"
+	$(BIN)/python -m scripts.chaos $(ARGS)
 
 migration: $(DEV_STAMP) ## draft the next migration from the models: make migration m="what changes"
 	@test -n '$(m)' || { echo 'usage: make migration m="what changes"' >&2; exit 2; }

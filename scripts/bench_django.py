@@ -59,7 +59,7 @@ def register() -> None:
     from django.contrib import admin
     from django.db import models
 
-    class Enterprise(models.Model):
+    class Enterprise(models.Model):  # type: ignore[misc]
         id = models.UUIDField(primary_key=True)
         name = models.CharField(max_length=200)
 
@@ -71,7 +71,7 @@ def register() -> None:
         def __str__(self) -> str:
             return str(self.name)
 
-    class Operator(models.Model):
+    class Operator(models.Model):  # type: ignore[misc]
         id = models.UUIDField(primary_key=True)
         code = models.CharField(max_length=40)
         name = models.CharField(max_length=100)

@@ -104,7 +104,9 @@ def _against_admins(rig: Rig, options: Options) -> Iterator[Figure]:
     ):
         title = f"list of {options.operators:,} against {name}"
         if importlib.util.find_spec(package) is None:
-            yield skipped(title, f"{package} is not installed (pip install --group bench)")
+            yield skipped(
+                title, f"{package} is not installed: make bench installs requirements/bench.lock"
+            )
             continue
         with _admin(rig, package) as daemon:
             headers = {"Cookie": daemon.said("cookie ")} if package == "django" else {}

@@ -54,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def chance(seed: int, part: str) -> Random:
+    """What decides in a part: the same for the same seed."""
+    return Random(f"{seed} {part}")  # noqa: S311 - repeatable on purpose
+
+
 def _parts(
     options: argparse.Namespace, tally: Tally, folder: Path
 ) -> dict[str, Callable[[], str | None]]:
@@ -62,16 +67,14 @@ def _parts(
     runs = options.runs or (QUICK_RUNS if quick else RUNS)
     clearings = options.clearings or (QUICK_CLEARINGS if quick else CLEARINGS)
     restarts = QUICK_RESTARTS if quick else RESTARTS
-
-    def chance(name: str) -> Random:
-        return Random(f"{options.seed} {name}")  # noqa: S311 - repeatable on purpose
+    seed: int = options.seed
 
     made: dict[str, Callable[[], str | None]] = {
-        "kills": lambda: kills(tally, chance("kills"), runs, folder),
-        "faults": lambda: faults(tally, chance("faults"), folder, quick=quick),
+        "kills": lambda: kills(tally, chance(seed, "kills"), runs, folder),
+        "faults": lambda: faults(tally, chance(seed, "faults"), folder, quick=quick),
         "crowds": lambda: crowds(tally, folder, others=QUICK_OTHERS if quick else OTHERS),
         "postgres": lambda: on_postgres(
-            tally, chance("postgres"), folder, clearings=clearings, restarts=restarts
+            tally, chance(seed, "postgres"), folder, clearings=clearings, restarts=restarts
         ),
     }
     default = PARTS if options.postgres else PARTS[:-1]

@@ -111,8 +111,11 @@ class Turns:
         self, operation_id: UUID, number: str, attempt: int, error: errors.DeviceNotFound
     ) -> None:
         """A device whose number is read from itself may not have been seen yet after a restart."""
+        state = self._journal.state(operation_id)
+        if state in FINAL_STATES:  # cancelled meanwhile
+            return
         waited = time.monotonic() - self._started
-        if waited > _ABSENT_PATIENCE and self._journal.state(operation_id) is OperationState.QUEUED:
+        if waited > _ABSENT_PATIENCE and state is OperationState.QUEUED:
             with contextlib.suppress(OperationEnded):  # cancelled meanwhile
                 self._journal.save(operation_id, state=OperationState.FAILED, fault=error.fault)
             return

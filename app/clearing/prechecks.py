@@ -251,6 +251,18 @@ def _duplicate(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Che
     return _ok("period.duplicate", "本期尚未清卡")
 
 
+def _order(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
+    """Older open periods first, in order (product.md section 5, rule 5)."""
+    oldest = min((Period.of(one.report_from.date()) for one in reading.monitors), default=None)
+    if oldest is not None and oldest < facts.period:
+        return _blocking(
+            "period.order",
+            "device.several_periods",
+            f"设备 {device.number} 还有更早的属期 {oldest} 未清卡，请先处理",
+        )
+    return _ok("period.order", "没有更早的未清属期")
+
+
 def _recent(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     if device.last_cleared_at is None:
         return _ok("clearing.recent", "没有近期清卡")
@@ -321,6 +333,7 @@ _DEVICE_CHECKS: tuple[Callable[[Facts, DeviceFacts, DeviceReading], Check], ...]
     _alive,
     _types,
     _duplicate,
+    _order,
     _clock,
     _bureau,
     _drafts,

@@ -188,6 +188,7 @@ GET    /clearing/records/{record_id}                                            
 GET    /clearing/requests                                                          signed-in
 GET    /clearing/requests/{request_id}                                             signed-in
 POST   /clearing/requests/{request_id}/approve                                     review
+POST   /clearing/requests/{request_id}/attachments                                 request
 POST   /clearing/requests/{request_id}/cancel                                      request
 POST   /clearing/requests/{request_id}/confirm                                     request
 POST   /clearing/requests/{request_id}/execute                                     admin
@@ -203,6 +204,7 @@ POST   /devices/new                                                             
 GET    /devices/{device_id}                                                        signed-in
 POST   /devices/{device_id}/clock                                                  admin
 POST   /devices/{device_id}/refresh                                                request
+GET    /docs                                                                       everybody
 GET    /healthz                                                                    everybody
 GET    /help                                                                       signed-in
 GET    /inspections                                                                signed-in

@@ -29,6 +29,7 @@ DEVICE_CODES = [
     "device.fault",
     "device.types",
     "period.duplicate",
+    "period.order",
     "device.clock",
     "bureau.reachable",
     "invoices.drafts",
@@ -155,6 +156,12 @@ READINGS: dict[str, Case] = {
         {"monitor": {"lock_date": date(2026, 12, 15)}},
         WARNING,
         "",
+    ),
+    "an older period is open (rule 5)": (
+        "period.order",
+        {"monitor": {"report_from": datetime(2026, 9, 1)}},
+        BLOCKING,
+        "device.several_periods",
     ),
     "clock 5 minutes off": (
         "device.clock",

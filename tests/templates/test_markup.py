@@ -203,6 +203,8 @@ def test_the_dialog_sends_the_agreed_names(pages: dict[str, str]) -> None:
         "key",
         "scheduled_for",
         "override_window",
+        "exceptional",
+        "checklist",
     }
 
 

@@ -27,6 +27,7 @@ from app.clearing.contexts.records import (
     TypeOutcomeRow,
 )
 from app.clearing.contexts.requests import (
+    AttachmentRow,
     LogLine,
     RequestActions,
     RequestPage,
@@ -36,6 +37,7 @@ from app.clearing.contexts.requests import (
 )
 
 __all__ = [
+    "AttachmentRow",
     "BackupRef",
     "CheckItem",
     "ClearingForm",

@@ -110,6 +110,8 @@ class ClearingForm:
     key: str
     scheduled_for: str = ""
     override_window: bool = False
+    exceptional: bool = False
+    checklist: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,16 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentRow:
+    """A document of an exceptional request; size in bytes."""
+
+    id: str
+    name: str
+    size: int
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RequestActions:
     """What this person may do with this request now."""
 
@@ -36,6 +46,7 @@ class RequestActions:
     cancel: bool = False
     retry: bool = False
     confirm: bool = False
+    attach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,9 @@ class RequestPage:
     failure: Failure | None
     actions: RequestActions
     key: str
+    exceptional: bool = False
+    checklist: tuple[str, ...] = ()
+    attachments: tuple[AttachmentRow, ...] = ()
     events_url: str = ""
     dialog_open: str = ""
     comment: str = ""

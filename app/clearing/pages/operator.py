@@ -50,16 +50,20 @@ class Submitted(BaseModel):
     contact_phone: str = ""
     scheduled_for: str = ""
     override_window: str = ""
+    exceptional: str = ""
+    checklist: list[str] = []
     key: str = ""
     password: str = ""
 
     def again(self) -> ClearingForm:
         """The input to be shown again; never the password."""
-        values = self.model_dump(exclude={"password", "override_window", "invoice_types"})
+        texts = {"override_window", "exceptional", "invoice_types", "checklist", "password"}
         return ClearingForm(
-            **values,
+            **self.model_dump(exclude=texts),
             invoice_types=tuple(self.invoice_types),
             override_window=bool(self.override_window),
+            exceptional=bool(self.exceptional),
+            checklist=tuple(self.checklist),
         )
 
     def wanted(self, operator_id: UUID) -> RequestCreate:
@@ -67,6 +71,7 @@ class Submitted(BaseModel):
         values: dict[str, Any] = self.model_dump(exclude={"password", "key"})
         values["operator_id"] = operator_id
         values["override_window"] = bool(self.override_window)
+        values["exceptional"] = bool(self.exceptional)
         values["clearing_date"] = self.clearing_date or None
         values["scheduled_for"] = _local_moment(self.scheduled_for)
         if self.scope == Scope.FULL:

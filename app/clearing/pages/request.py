@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
@@ -14,7 +14,7 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import queries
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
-from app.clearing.service import control, review
+from app.clearing.service import attachments, control, review
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.templating import redirect, render
@@ -123,6 +123,27 @@ def retry(
         verify_step_up(database, principal, password, settings=settings, clock=clock)
 
     return _do(request, request_id, database, principal, clock, "retry", change, check)
+
+
+@router.post("/attachments")
+def attach(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    clock: ClockDep,
+    file: UploadFile,
+) -> Response:
+    """Add a document to an exceptional request."""
+    upload = attachments.Upload(file.filename or "", file.file.read(attachments.MAX_BYTES + 1))
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        try:
+            attachments.attach(session, found, upload, principal=principal, clock=clock)
+        except QingkaError as error:
+            raise Invalid(errors={"file": error.detail}) from error
+
+    return _do(request, request_id, database, principal, clock, "", change)
 
 
 @router.post("/cancel")

@@ -7,6 +7,7 @@ from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
 from app.clearing import queries
 from app.clearing.contexts import (
+    AttachmentRow,
     BackupRef,
     Failure,
     LogLine,
@@ -88,6 +89,12 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         failure=_failure(request),
         actions=_actions(request, principal),
         key=new_token(128),
+        exceptional=request.exceptional,
+        checklist=tuple(request.checklist),
+        attachments=tuple(
+            AttachmentRow(str(one.id), one.name, one.size, one.added_at)
+            for one in (queries.attachments(session, request_id) if request.exceptional else ())
+        ),
         events_url=f"/api/v1/clearing-requests/{request.id}/events?after={after}" if live else "",
     )
 
@@ -143,6 +150,9 @@ def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
         principal.can(Permission.CLEARING_REVIEW) and state is RequestState.SUBMITTED and not own
     )
     return RequestActions(
+        attach=request.exceptional
+        and state is RequestState.SUBMITTED
+        and principal.can(Permission.CLEARING_REQUEST),
         approve=reviews,
         reject=reviews,
         execute=executes

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -48,22 +48,31 @@ class Superseded(Exception):
     """Another attempt has taken over, or the request has ended: this one must not touch it."""
 
 
+class DatabaseAway(Exception):
+    """The database did not come back in the time it is waited for."""
+
+
+DATABASE_LOST = (OperationalError, InterfaceError)
+
 DATABASE_WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """How long a database that is away (restarted, say) is waited for, in seconds between tries."""
 
 
 def _patiently(work: Callable[[], R]) -> R:
-    """Do a piece of database work; a lost connection is tried again.
+    """Do a piece of database work; a lost connection is tried again. Raises DatabaseAway.
 
     Work whose commit was lost on the way back is safe to repeat: it finds the request moved on.
     """
     for wait in DATABASE_WAITS:
         try:
             return work()
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_LOST as error:
             log.warning("database away, trying again", seconds=wait, reason=str(error.orig))
             time.sleep(wait)
-    return work()
+    try:
+        return work()
+    except DATABASE_LOST as error:
+        raise DatabaseAway(str(error.orig)) from error
 
 
 def failure_of(error: QingkaError) -> Failure:
@@ -75,6 +84,20 @@ def failure_of(error: QingkaError) -> Failure:
         getattr(error, "device_code", ""),
         getattr(error, "device_message", ""),
     )
+
+
+async def repeat_when_lost(stage: Callable[[], Awaitable[None]]) -> None:
+    """Run a stage; one that loses the database where it reads or writes by itself is run again.
+
+    That is safe as a stage is after a kill of the process: it takes up what it finds.
+    """
+    for wait in DATABASE_WAITS:
+        try:
+            return await stage()
+        except DATABASE_LOST as error:
+            log.warning("stage lost the database", seconds=wait, reason=str(error.orig))
+            await asyncio.sleep(wait)
+    return await stage()
 
 
 @dataclass(frozen=True, slots=True)

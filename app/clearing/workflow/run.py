@@ -16,7 +16,13 @@ from app.clearing.workflow import (
     stage_done,
     stage_init,
 )
-from app.clearing.workflow.context import Attempt, Context, StageFailed, Superseded
+from app.clearing.workflow.context import (
+    Attempt,
+    Context,
+    StageFailed,
+    Superseded,
+    repeat_when_lost,
+)
 from app.clearing.workflow.operations import GaveUp
 from app.core.db import Session
 from app.core.logging import get_logger
@@ -50,8 +56,9 @@ async def run_request(request_id: str, number: int) -> str:
 
 async def _run_stage(name: str, request_id: str, number: int) -> str:
     attempt = Attempt(_context[0], UUID(request_id), number)
+    stage = dict(STAGES)[name]
     try:
-        await dict(STAGES)[name](attempt)
+        await repeat_when_lost(lambda: stage(attempt))
     except StageFailed as failed:
         return await _fail(attempt, failed.failure)
     except GaveUp:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.clearing.contexts import (
+    AttachmentRow,
     Failure,
     LogLine,
     RequestActions,
@@ -157,6 +158,15 @@ REJECTING = replace(
 SCHEDULED = replace(SUBMITTED, state="scheduled", scheduled_for=NOW + timedelta(hours=9))
 
 
+EXCEPTIONAL = replace(
+    SUBMITTED,
+    exceptional=True,
+    checklist=("licence", "seals", "device"),
+    attachments=(AttachmentRow("a1", "逾期说明.pdf", 182_000, NOW),),
+    actions=RequestActions(approve=True, reject=True, cancel=True, attach=True),
+    errors={"file": "附件只能是 PDF、PNG 或 JPEG"},
+)
+
 REQUESTS = RequestsPage(
     "",
     "",
@@ -204,6 +214,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "request-failed": ("clearing/request.html", FAILED, layout("/clearing/requests")),
     "request-retry": ("clearing/request.html", RETRY, layout("/clearing/requests")),
     "request-attention": ("clearing/request.html", ATTENTION, layout("/clearing/requests")),
+    "request-exceptional": ("clearing/request.html", EXCEPTIONAL, layout("/clearing/requests")),
     "request-submitted": ("clearing/request.html", SUBMITTED, layout("/clearing/requests")),
     "request-rejecting": ("clearing/request.html", REJECTING, layout("/clearing/requests")),
     "request-scheduled": ("clearing/request.html", SCHEDULED, layout("/clearing/requests")),

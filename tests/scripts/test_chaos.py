@@ -1,0 +1,48 @@
+"""The counting programs count right: plans follow from the seed, broken promises are found and named."""
+
+from app.agent.virtual.faults import SCOPES, FaultName
+from scripts.chaos import chance
+from scripts.chaos_faults import STAGES, cells
+from scripts.chaos_kills import MOMENTS, VICTIMS, plan
+from scripts.chaos_tally import Tally
+
+
+def test_the_plan_follows_from_the_seed() -> None:
+    assert plan(chance(1, "kills"), 40) == plan(chance(1, "kills"), 40)
+    assert plan(chance(1, "kills"), 40) != plan(chance(2, "kills"), 40)
+
+
+def test_the_plan_has_every_moment_for_every_victim_and_random_ones() -> None:
+    whole, split = plan(chance(1, "kills"), 200)
+    assert len(whole) + len(split) == 200
+    assert {run.victims for run in whole} == {("server",)}
+    assert {run.moment for run in whole} == {*MOMENTS, None}
+    held = {(run.victims, run.moment) for run in split if run.moment is not None}
+    assert held == {(victims, moment) for victims in VICTIMS for moment in MOMENTS}
+    assert {run.victims for run in split if run.moment is None} == set(VICTIMS)
+
+
+def test_every_fault_is_tried_wherever_it_can_strike() -> None:
+    tried = {(cell.fault, cell.stage, cell.lasting) for cell in cells()}
+    assert tried == {
+        (fault, stage, lasting)
+        for fault in FaultName
+        for stage, message in STAGES.items()
+        for lasting in (False, True)
+        if message in SCOPES[fault]
+    }
+    assert {cell.fault for cell in cells()} == set(FaultName)
+
+
+def test_a_broken_promise_is_counted_and_named() -> None:
+    tally = Tally()
+    right = [tally.is_right]
+    tally.check("kill", "once", True, "device 1")
+    right.append(tally.is_right)
+    tally.check("kill", "once", False, "device 2: {'004': 2}")
+    tally.see("kill", "a retry")
+    right.append(tally.is_right)
+    assert right == [False, True, False], "nothing counted is no success either"
+    assert list(tally.wrong()) == ["kill: once: device 2: {'004': 2}"]
+    assert list(tally.seen()) == ["kill: 1 × a retry"]
+    assert tally.table().splitlines()[2].split() == ["kill", "once", "2", "1"]
