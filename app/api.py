@@ -12,6 +12,7 @@ from app.clearing.reconciliation.api import router as reconciliations
 from app.clearing.records_api import router as record_files
 from app.devices.api import router as devices
 from app.devices.dial_api import router as dial
+from app.devices.relay_api import router as relay
 from app.enterprises.api import router as enterprises
 from app.inspections.api import router as inspections
 from app.invoices.api import router as invoices
@@ -30,6 +31,7 @@ for _part in (
     operators,
     devices,
     dial,
+    relay,
     invoices,
     invoices_import,
     record_files,  # before `clearing`, whose /clearing-records/{id} would take `export` for an id

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     agent_ca: Path | None = Field(
         None, description="PEM file of the authority of agents' certificates; empty: the system's"
     )
+    internal_url: str = Field(
+        "",
+        description="where other processes of this installation reach this one; empty: nowhere",
+    )
     profile: Profile = Field(Profile.STANDARD, description="`standard` or `dengbao`")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     session_idle_minutes: int = Field(

@@ -31,11 +31,17 @@ class _Look:
     last_event: int
     lines: tuple[tuple[str, str, str], ...]
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing goes on; an unknown outcome is still being found out until the system gives up."""
+        found_out = self.state is RequestState.NEEDS_ATTENTION and self.finished_at is None
+        return self.state in ENDED_STATES and not found_out
+
 
 async def follow(
     database: Database, request_id: UUID, clock: Clock, *, after: int | None = None
 ) -> AsyncIterator[str]:
-    """Events `stage`, `progress` and `end`, beginning with how things stand.
+    """Events `stage`, `progress` and `end`, beginning with how things stand; a new state is an end.
 
     `after` is the last line of the process log the asker has; without it only new ones are sent.
     """
@@ -46,7 +52,7 @@ async def follow(
         now = await asyncio.to_thread(_look, database, request_id, seen)
         for line in _changes(before, now, clock):
             yield line
-        if now.state in ENDED_STATES:
+        if now.is_over or (before is not None and before.state is not now.state):
             yield sse.event("end", {"state": now.state})
             return
         if index % KEEP_ALIVE_LOOKS == KEEP_ALIVE_LOOKS - 1:

@@ -147,13 +147,21 @@ def _identity(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Chec
 
 
 def _not_locked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
-    past = [m for m in reading.monitors if m.lock_date < reading.info.clock_at.date()]
-    if reading.summary.state is LinkState.LOCKED or past:
-        since = f"（锁死日期 {min(m.lock_date for m in past)}）" if past else ""
+    """What the device says of itself decides; a past lock date alone may have been unlocked since."""
+    past = [m.lock_date for m in reading.monitors if m.lock_date < reading.info.clock_at.date()]
+    since = f"（锁死日期 {min(past)}）" if past else ""
+    if reading.summary.state is LinkState.LOCKED:
         text = f"设备 {device.number} 已锁死{since}"
         if facts.exceptional:
             return Check("device.locked", Severity.WARNING, text, "按异常清卡办理，由税务端决定。")
         return _blocking("device.locked", "device.locked", text)
+    if past:
+        return Check(
+            "device.locked",
+            Severity.WARNING,
+            f"设备 {device.number} 已过锁死日期{since}，但未报告锁死",
+            "税务机关已解锁的可以继续；仍锁死时设备会拒绝，不会有任何改动。",
+        )
     return _ok("device.locked", "设备未锁死")
 
 

@@ -43,10 +43,16 @@ def token_of(settings: Settings, agent: Agent) -> str:
 
 
 def client_of(
-    agent: Agent, settings: Settings, *, checking: bool = False, patient: bool = False
+    agent: Agent,
+    settings: Settings,
+    *,
+    checking: bool = False,
+    patient: bool = False,
+    relay: str = "",
 ) -> AgentClient:
     """A client of the agent.
 
+    `relay`: the process that has the connection of an agent that dials out, if this one has not.
     `patient`: wait for an agent that is away, where QINGKA_AGENT_AWAY says so. `checking`: only to ask
     what it is, also when it was found incompatible. Raises AgentFault when its token cannot be read, it
     is not mounted, or it is incompatible.
@@ -56,6 +62,9 @@ def client_of(
     waits = settings.operation_timeout_seconds
     patience = waits if patient and settings.agent_away is AgentAway.WAIT else 0.0
     if agent.base_url.startswith(DIAL):
+        if relay and agent.base_url not in agent_transports:
+            url = f"{relay}/api/v1/agents/{agent.id}/relay"
+            return AgentClient(url, relay_token(settings), verify=trusting(settings.agent_ca))
         return AgentClient("http://dial", "", _dialled(agent.base_url, patience))
     token = _token(settings, agent)
     if agent.base_url.startswith(MOUNTED):
@@ -65,6 +74,11 @@ def client_of(
         return AgentClient(agent.base_url, token, verify=context)
     direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
     return AgentClient(agent.base_url, token, Patient(direct, patience))
+
+
+def relay_token(settings: Settings) -> str:
+    """What processes of one installation show each other; all of them have the root secret."""
+    return derive_key(settings.root_secret, "agent-relay").hex()
 
 
 def _token(settings: Settings, agent: Agent) -> str:

@@ -7,18 +7,20 @@ from weakref import WeakKeyDictionary
 
 from app.contracts.faults import fault
 from app.core.db import Database
-from app.devices import queries
+from app.devices import dialled, queries
 from app.devices.agent_client import AgentClient, AgentFault
 from app.devices.agents import client_of
 from app.settings import Settings
 
+Origin = tuple[int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A connected client and the revision of the agent's row it was made from."""
+    """A connected client and what it was made from: the revision of the agent's row, its relay."""
 
     client: AgentClient
-    revision: int
+    origin: Origin
 
 
 class AgentClients:
@@ -39,16 +41,18 @@ class AgentClients:
         """A client to be used in this event loop. Raises AgentFault for a device without an agent."""
         if agent_id is None:
             raise AgentFault(fault("device.not_found", message="设备没有指定设备代理"))
-        client, revision = await asyncio.to_thread(self._make, agent_id)
+        client, origin = await asyncio.to_thread(self._make, agent_id)
         known = self._open.setdefault(asyncio.get_running_loop(), {})
         held = known.get(agent_id)
-        if held is not None and held.revision == revision:
+        if held is not None and held.origin == origin:
             return held.client
         await client.__aenter__()
-        known[agent_id] = _Open(client, revision)
+        known[agent_id] = _Open(client, origin)
         return client
 
-    def _make(self, agent_id: UUID) -> tuple[AgentClient, int]:
+    def _make(self, agent_id: UUID) -> tuple[AgentClient, Origin]:
         with self._database.reading() as session:
             agent = queries.get_agent(session, agent_id)
-            return client_of(agent, self._settings, patient=self._patient), agent.revision
+            relay = "" if dialled.is_connected(agent.base_url) else queries.relay_of(session, agent)
+            client = client_of(agent, self._settings, patient=self._patient, relay=relay)
+            return client, (agent.revision, relay)

@@ -140,6 +140,12 @@ def detach(agent_id: UUID, connection: Connection) -> None:
             agent_transports.pop(address_of(agent_id), None)
 
 
+def transport_of(agent_id: UUID) -> httpx.AsyncBaseTransport | None:
+    """The agent's connection to this process, if it has one."""
+    factory = agent_transports.get(address_of(agent_id))
+    return factory() if factory is not None else None
+
+
 def is_connected(base_url: str) -> bool:
     """Whether the agent at this address has a connection to this process."""
     return base_url in agent_transports

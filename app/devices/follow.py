@@ -103,15 +103,24 @@ class AgentFollower:
             leases = {} if self._database.is_sqlite else queries.leases(session)
         if self._database.is_sqlite:  # one process serves such a database
             return {(agent.id, agent.revision) for agent in agents}
-        kept = {agent_id for agent_id, lease in leases.items() if self._is_kept(lease)}
+        kept = {
+            agent.id
+            for agent in agents
+            if agent.id in leases and self._is_kept(agent, leases[agent.id])
+        }
         wanted = [
             agent for agent in agents if agent.id not in kept and self._may_take(agent, leases)
         ]
         taken = {agent.id for agent in wanted if self._take(agent)}
         return {(agent.id, agent.revision) for agent in agents if agent.id in kept | taken}
 
-    def _is_kept(self, lease: AgentLease) -> bool:
-        return lease.owner == self._owner and lease.until - self._clock() > LEASE - RENEWAL
+    def _is_kept(self, agent: Agent, lease: AgentLease) -> bool:
+        fresh = lease.until - self._clock() > LEASE - RENEWAL
+        return lease.owner == self._owner and fresh and lease.relay_url == self._relay(agent)
+
+    def _relay(self, agent: Agent) -> str:
+        """Where other processes reach this agent: here, if it has dialled in here."""
+        return self._settings.internal_url if dialled.is_connected(agent.base_url) else ""
 
     def _may_take(self, agent: Agent, leases: dict[UUID, AgentLease]) -> bool:
         lease = leases.get(agent.id)
@@ -124,11 +133,15 @@ class AgentFollower:
             if session.get(Agent, agent.id, with_for_update=True) is None:
                 return False
             lease = session.get(AgentLease, agent.id)
-            until = self._clock() + LEASE
+            mine = {
+                "owner": self._owner,
+                "until": self._clock() + LEASE,
+                "relay_url": self._relay(agent),
+            }
             if lease is None:
-                session.add(AgentLease(agent_id=agent.id, owner=self._owner, until=until))
+                session.add(AgentLease(agent_id=agent.id, **mine))
             elif self._may_take(agent, {agent.id: lease}):
-                lease.sqlmodel_update({"owner": self._owner, "until": until})
+                lease.sqlmodel_update(mine)
             else:
                 return False
         return True

@@ -131,6 +131,11 @@ class AgentLease(SQLModel, table=True):
     )
     owner: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
     until: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    relay_url: str = Field(
+        default="",
+        sa_column=sa.Column(sa.String(300), nullable=False, server_default=""),
+        description="where other processes reach the connection an agent has opened to that one",
+    )
 
 
 _IN_USE = sa.text("state <> 'retired'")

@@ -16,6 +16,7 @@ from app.contracts.devices import DeviceKind
 from app.core.db import Session
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 from app.devices.models import (
+    DIAL,
     Agent,
     AgentEnrollment,
     AgentLease,
@@ -222,6 +223,14 @@ def enrollment_by_code(session: Session, code_hash: str) -> AgentEnrollment | No
 def leases(session: Session) -> dict[UUID, AgentLease]:
     """Who follows which agent's events."""
     return {lease.agent_id: lease for lease in session.exec(select(AgentLease))}
+
+
+def relay_of(session: Session, agent: Agent) -> str:
+    """Where another process reaches the connection this agent has opened to it; empty: nowhere."""
+    if not agent.base_url.startswith(DIAL):
+        return ""
+    lease = session.get(AgentLease, agent.id)
+    return lease.relay_url if lease is not None else ""
 
 
 def changed_since(

@@ -65,6 +65,7 @@ def _agent_leases() -> None:
         sa.Column("agent_id", sa.Uuid(), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("until", db.UtcDateTime(), nullable=False),
+        sa.Column("relay_url", sa.String(length=300), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["agent_id"],
             ["agents.id"],

@@ -129,8 +129,8 @@ READINGS: dict[str, Case] = {
     "lock date yesterday": (
         "device.locked",
         {"monitor": {"lock_date": date(2026, 11, 9)}},
-        BLOCKING,
-        "device.locked",
+        WARNING,
+        "",
     ),
     "locked by hand": (
         "device.locked",

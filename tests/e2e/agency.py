@@ -151,6 +151,16 @@ class AgencyWorld(World):
             self.simulation.send("POST", f"/devices/{number}/invoices", issued)
         return number
 
+    def _write_agent_config(self, settle: float) -> None:
+        """With the kind of each device, which the wire does not tell (protocol.md section 2)."""
+        super()._write_agent_config(settle)
+        path = self.folder / "agent.toml"
+        text = path.read_text(encoding="utf-8")
+        for place, number in enumerate(self._numbers):
+            line = f'number = "{number}"'
+            text = text.replace(line, f'{line}\nkind = "{MACHINES[place % len(MACHINES)]}"')
+        path.write_text(text, encoding="utf-8")
+
     def _enrol_enterprise(self, enterprise: int) -> list[Subject]:
         first = enterprise * len(MACHINES)
         device = self.simulation.view(self._numbers[first])

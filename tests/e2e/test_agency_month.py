@@ -91,16 +91,17 @@ def registers_hold_the_clients(agency: Agency) -> None:
     assert cycles == {"monthly": ENTERPRISES // 2, "quarterly": ENTERPRISES // 2}
     devices = world.pages("/devices")
     shapes = Counter((one["kind"], one["machine_no"], one["state"]) for one in devices)
-    usual = {(kind, number, "connected"): ENTERPRISES for number, kind in enumerate(MACHINES)}
-    locked = (MACHINES[place % len(MACHINES)] for place in (LOCKED, *ZOMBIES))
-    for kind in locked:
-        usual[kind, MACHINES.index(kind), "connected"] -= 1
-        usual[kind, MACHINES.index(kind), "locked"] = 1 + usual.get(
-            (kind, MACHINES.index(kind), "locked"), 0
-        )
-    assert shapes == usual
+    expected = Counter(
+        (MACHINES[place % len(MACHINES)], place % len(MACHINES), _link_state(place))
+        for place in PLACES
+    )
+    assert shapes == expected
     states = Counter(one["clearing_state"] for one in world.pages("/operators"))
     assert states == {"due": len(DUE), "locked": len(PLACES - DUE)}
+
+
+def _link_state(place: int) -> str:
+    return "connected" if place in DUE else "locked"
 
 
 def ledgers_are_imported(agency: Agency) -> None:

@@ -43,7 +43,8 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     records = queries.records_of(session, [request_id])[request_id]
     succeeded = [record for record in records if record.result is Result.SUCCEEDED]
     end = request.finished_at or clock()
-    live = request.state not in ENDED_STATES
+    found_out = request.state is RequestState.NEEDS_ATTENTION and request.finished_at is None
+    live = request.state not in ENDED_STATES or found_out
     events = queries.events(session, request_id)
     after = events[0].id if events else 0
     return RequestPage(

@@ -101,7 +101,8 @@ def client_for(session: Session, device: Device, settings: Settings) -> AgentCli
         raise DeviceRetired
     if device.agent_id is None:
         raise DeviceHasNoAgent
-    return client_of(queries.get_agent(session, device.agent_id), settings)
+    agent = queries.get_agent(session, device.agent_id)
+    return client_of(agent, settings, relay=queries.relay_of(session, agent))
 
 
 def store_reading(

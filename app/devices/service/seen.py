@@ -48,8 +48,9 @@ def ask(
     """The agent's answer; whether it answered is kept in its row. Raises NotFound, AgentFault."""
     with database.reading() as session:
         agent = queries.get_agent(session, agent_id)
+        relay = queries.relay_of(session, agent)
     try:
-        answer = question(client_of(agent, settings, checking=True))
+        answer = question(client_of(agent, settings, checking=True, relay=relay))
     except AgentFault as error:
         state = _STATES.get(error.fault.code, AgentState.ONLINE)
         keep_agent_state(database, agent_id, state, None)

@@ -1,0 +1,69 @@
+"""For other processes of this installation: the way to an agent that has dialled in to this one.
+
+Their requests to the agent come here and go on through its connection; nobody else knows the token.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import httpx
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import StreamingResponse
+
+from app.contracts.faults import fault
+from app.core.security import same
+from app.core.web import settings_of
+from app.devices import dialled
+from app.devices.agent_errors import AgentFault, unreachable
+from app.devices.agents import relay_token
+from app.errors import Unauthenticated
+
+router = APIRouter(include_in_schema=False)
+
+_TIMEOUT = {"read": 60.0}
+
+
+def _fellow(request: Request) -> None:
+    """Only a process that has the root secret. Raises Unauthenticated."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not same(given, relay_token(settings_of(request))):
+        raise Unauthenticated
+
+
+def _transport(agent_id: UUID) -> httpx.AsyncBaseTransport:
+    found = dialled.transport_of(agent_id)
+    if found is None:
+        raise AgentFault(fault("agent.unreachable"))
+    return found
+
+
+@router.api_route(
+    "/agents/{agent_id}/relay/{path:path}",
+    methods=["GET", "POST", "DELETE"],
+    dependencies=[Depends(_fellow)],
+)
+async def relay(
+    path: str, request: Request, transport: Annotated[httpx.AsyncBaseTransport, Depends(_transport)]
+) -> StreamingResponse:
+    """Hand the request on, and the answer back as it comes."""
+    onward = httpx.Request(
+        request.method,
+        httpx.URL("http://dial", path=f"/{path}", query=request.url.query.encode()),
+        content=await request.body(),
+        extensions={"timeout": _TIMEOUT},
+    )
+    try:
+        answer = await transport.handle_async_request(onward)
+    except httpx.HTTPError as error:
+        raise unreachable(error) from error
+    media = answer.headers.get("content-type", "application/json")
+    return StreamingResponse(_pieces(answer), answer.status_code, media_type=media)
+
+
+async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in answer.aiter_raw():
+            yield piece
+    finally:
+        await answer.aclose()
