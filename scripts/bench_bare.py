@@ -7,6 +7,7 @@ functions, as in the product: sqlite3 blocks, so Starlette runs them on threads.
 import sqlite3
 import sys
 import threading
+from datetime import date
 
 import uvicorn
 from jinja2 import Environment
@@ -28,13 +29,24 @@ _COLUMNS = (
 )
 _PAGE = """<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8"><title>清卡管理</title></head><body><h1>清卡管理</h1>
-<table><thead><tr><th>姓名</th><th>工号</th><th>企业</th><th>设备</th><th>锁死日期</th><th>上次清卡</th><th>状态</th></tr>
-</thead><tbody>
+<table><thead><tr><th><input type="checkbox" aria-label="全选本页"></th><th>操作员</th><th>状态</th><th>企业</th>
+<th>税控设备</th><th>锁死日期</th><th>剩余</th><th>上次清卡</th><th>操作</th></tr></thead><tbody>
 {% for id, code, name, lock_date, cleared, numbers, attention, enterprise in rows %}
-<tr><td><a href="/operators/{{ id }}">{{ name }}</a></td><td>{{ code }}</td><td>{{ enterprise }}</td>
-<td>{{ numbers }}</td><td>{{ lock_date or "—" }}</td><td>{{ cleared or "—" }}</td><td>{{ attention }}</td></tr>
+{% set days = left(lock_date) %}
+<tr><td class="pick"><input type="checkbox" name="operator_ids" value="{{ id }}" aria-label="选择{{ name }}"></td>
+<td class="keep"><a class="name" href="/operators/{{ id }}">{{ name }}</a> <small>{{ code }}</small></td>
+<td><span class="badge {{ attention }}">{{ "已锁死" if days < 0 else "待清卡" }}</span></td>
+<td class="wide-s">{{ enterprise }}</td><td class="num" data-label="设备">{{ numbers.split() | first }}</td>
+<td class="num" data-label="锁死">{{ lock_date or "—" }}</td>
+<td class="r{% if days < 0 %} bad{% elif days <= 3 %} warn{% endif %}">{{ days }} 天</td>
+<td class="num">{{ cleared or "—" }}</td><td class="r act"><a href="/operators/{{ id }}">清卡</a></td></tr>
 {% endfor %}
 </tbody></table></body></html>"""
+
+
+def days_left(lock_date: str) -> int:
+    """Days from today to a date in ISO form."""
+    return (date.fromisoformat(lock_date) - date.today()).days
 
 
 def create_bare_app(database: str) -> Starlette:
@@ -49,7 +61,9 @@ def create_bare_app(database: str) -> Starlette:
         return found
 
     def listed(request: Request) -> Response:
-        return HTMLResponse(page.render(rows=connection().execute(_LIST).fetchall()))
+        return HTMLResponse(
+            page.render(rows=connection().execute(_LIST).fetchall(), left=days_left)
+        )
 
     def one(request: Request) -> Response:
         query = f"SELECT {_COLUMNS} FROM operators WHERE id = ?"

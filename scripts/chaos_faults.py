@@ -118,8 +118,8 @@ def _begin_and_strike_late(rig: Rig, subject: Subject, cell: Cell) -> str:
 
 
 def _matrix(found: dict[Cell, str]) -> str:
-    """`once / lasting` for every fault and stage that was tried."""
-    rows: list[tuple[str, ...]] = [("fault (once / lasting)", *STAGES)]
+    """`once / lasting`, or one word where both came to the same, for every fault and stage tried."""
+    rows: list[tuple[str, ...]] = [("once / lasting", *STAGES)]
     for fault in FaultName:
         tried = [cell for cell in found if cell.fault is fault]
         if tried:
@@ -132,4 +132,4 @@ def _cell(found: dict[Cell, str], fault: FaultName, stage: str) -> str:
         found.get(Cell(fault, stage, lasting), "–").replace("retried ", "→")
         for lasting in (False, True)
     ]
-    return "–" if parts == ["–", "–"] else " / ".join(parts)
+    return parts[0] if parts[0] == parts[1] else " / ".join(parts)

@@ -3,7 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Admin, DevicesWriter, Reader
@@ -94,10 +95,15 @@ def discover_devices(
 
 @router.get("/devices/events", response_class=StreamingResponse)
 async def device_events(
-    principal: Reader, database: DatabaseDep, clock: ClockDep
+    principal: Reader,
+    database: DatabaseDep,
+    clock: ClockDep,
+    after: Annotated[AwareDatetime | None, Query(description="id of the last event seen")] = None,
+    last_event_id: Annotated[AwareDatetime | None, Header()] = None,
 ) -> StreamingResponse:
     """Server-sent events `device` and `agent`: the state each has now, whenever it changes."""
-    return sse.stream(live.follow(database, principal, clock))
+    seen = last_event_id or after
+    return sse.stream(live.follow(database, principal, clock, after=seen))
 
 
 @router.get("/devices/{device_id}")

@@ -133,17 +133,15 @@ class AgentFollower:
             if session.get(Agent, agent.id, with_for_update=True) is None:
                 return False
             lease = session.get(AgentLease, agent.id)
-            mine = {
-                "owner": self._owner,
-                "until": self._clock() + LEASE,
-                "relay_url": self._relay(agent),
-            }
-            if lease is None:
-                session.add(AgentLease(agent_id=agent.id, **mine))
-            elif self._may_take(agent, {agent.id: lease}):
-                lease.sqlmodel_update(mine)
-            else:
+            if lease is not None and not self._may_take(agent, {agent.id: lease}):
                 return False
+            mine = AgentLease(
+                agent_id=agent.id,
+                owner=self._owner,
+                until=self._clock() + LEASE,
+                relay_url=self._relay(agent),
+            )
+            session.merge(mine)
         return True
 
     def _release(self) -> None:

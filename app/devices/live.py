@@ -23,22 +23,27 @@ _KEEP_ALIVE_LOOKS = 50
 class _Watch:
     """What one follower was told already."""
 
-    def __init__(self, database: Database, principal: Principal, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, clock: Clock, after: datetime | None
+    ) -> None:
         self._database = database
         self._principal = principal
         self._clock = clock
+        self._after = after
         self._told: dict[UUID, tuple[int, datetime]] = {}
         self._agents: dict[UUID, str] = {}
 
     def look(self) -> list[str]:
         """The events of what changed since the last look; the first one tells the latest changes."""
-        since = self._clock() - LOOKED_BACK
+        now = self._clock()
+        since = min(self._after or now, now) - LOOKED_BACK
+        self._after = None
         with self._database.reading() as session:
             devices = queries.changed_since(session, self._principal, since)
             agents = {agent.id: agent.state.value for agent in queries.all_agents(session)}
         lines = [self._device(device) for device in devices if self._is_new(device)]
         lines += [
-            sse.event("agent", {"id": str(agent_id), "state": state})
+            sse.event("agent", {"id": str(agent_id), "state": state}, now.isoformat())
             for agent_id, state in agents.items()
             if self._agents.get(agent_id) != state
         ]
@@ -61,16 +66,23 @@ class _Watch:
                 "fault_code": device.fault_code,
                 "fault_message": device.fault_message,
             },
+            self._clock().isoformat(),
         )
 
 
-async def follow(database: Database, principal: Principal, clock: Clock) -> AsyncIterator[str]:
-    """Events `device` and `agent`, with the state each has now, whenever one changes."""
-    watch = _Watch(database, principal, clock)
+async def follow(
+    database: Database, principal: Principal, clock: Clock, *, after: datetime | None = None
+) -> AsyncIterator[str]:
+    """Events `device` and `agent`, with the state each has now, whenever one changes.
+
+    The id of an event is the time until which changes were told; given as `after`, none is missed.
+    `seen` events only bring a newer id.
+    """
+    watch = _Watch(database, principal, clock, after)
     yield sse.comment("devices")
     for index in range(int(MAX_SECONDS / LOOK_SECONDS)):
         for line in await asyncio.to_thread(watch.look):
             yield line
         if index % _KEEP_ALIVE_LOOKS == _KEEP_ALIVE_LOOKS - 1:
-            yield sse.comment("keep-alive")
+            yield sse.event("seen", {}, clock().isoformat())
         await asyncio.sleep(LOOK_SECONDS)

@@ -1,6 +1,7 @@
 """Ways to an agent besides a plain connection: in this process, through a connection it has opened, patiently."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
@@ -30,7 +31,7 @@ class Incoming(httpx.AsyncByteStream):
 
     def put(self, frame: Frame | None) -> None:
         """The next piece; None: there will be no more. An asker that is gone misses nothing."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # its loop has ended
             self._loop.call_soon_threadsafe(self._queue.put_nowait, frame)
 
     async def response(self) -> httpx.Response:

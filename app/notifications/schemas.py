@@ -38,7 +38,9 @@ Addresses = Annotated[
     list[Annotated[Email, Field(min_length=3)]],
     Field(max_length=50, description="e-mail addresses"),
 ]
-Url = Annotated[str, Field(min_length=1, max_length=1000)]
+Url = Annotated[
+    str, Field(min_length=1, max_length=1000, pattern=r"^[!-~]+$", description="ASCII, no blanks")
+]
 
 
 class NotificationPublic(BaseModel):

@@ -12,7 +12,9 @@ from typing import Final
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.logging import get_logger
+from app.errors import QingkaError
 from app.notifications import outgoing, wake
+from app.notifications.sending.result import Result, failed
 from app.notifications.service import deliveries
 from app.notifications.service.deliveries import Claim
 from app.notifications.service.spread import spread_waiting
@@ -116,7 +118,15 @@ class Sender:
 
     def _deliver(self, claim: Claim) -> None:
         started = time.monotonic()
-        result = outgoing.send(self.database, self.settings, claim.delivery_id, at=self.clock())
+        result = self._try(claim)
         spent = int((time.monotonic() - started) * 1000)
         with self.database.transaction() as session:
             deliveries.finish(session, claim, result, milliseconds=spent, at=self.clock())
+
+    def _try(self, claim: Claim) -> Result:
+        """A try that breaks is a failed one: it waits its time, and is given up in the end."""
+        try:
+            return outgoing.send(self.database, self.settings, claim.delivery_id, at=self.clock())
+        except Exception as error:
+            log.error("a delivery broke", delivery=str(claim.delivery_id), exc_info=error)
+            return failed(QingkaError, f"系统内部错误：{type(error).__name__}")

@@ -81,7 +81,7 @@ def message_of(
     kind: EventKind, *, object_type: str, object_id: str, data: Mapping[str, Any]
 ) -> Message:
     """The words of an event."""
-    title = _TITLES[kind].format_map(_Facts(data))[:MAX_TITLE]
+    title = _plain(_TITLES[kind].format_map(_Facts(data)))[:MAX_TITLE]
     lines = [f"{label}：{_plain(data[name])}" for name, label in _FACTS if _told(data.get(name))]
     path = _PATHS.get(object_type, "/notifications").format(id=object_id)
     return Message(title, "\n".join(lines), path)

@@ -14,7 +14,7 @@ from app.core.schemas import SearchText
 from app.core.web import ClockDep, Paging, Reading, Writing
 from app.operators import queries, service
 from app.operators.models import Operator
-from app.operators.schemas import OperatorCreate, OperatorPublic, OperatorUpdate
+from app.operators.schemas import OperatorCreate, OperatorDetail, OperatorPublic, OperatorUpdate
 from app.operators.states import ClearingState, state_of
 
 router = APIRouter(prefix="/operators", tags=["操作员"])
@@ -53,7 +53,7 @@ def create_operator(
     principal: OperatorsWriter,
     clock: ClockDep,
     response: Response,
-) -> OperatorPublic:
+) -> OperatorDetail:
     """Register an operator."""
     now = clock()
     operator = service.create_operator(session, data=data, principal=principal, at=now)
@@ -64,7 +64,7 @@ def create_operator(
 @router.get("/{operator_id}")
 def get_operator(
     operator_id: UUID, session: Reading, principal: Reader, clock: ClockDep, response: Response
-) -> OperatorPublic:
+) -> OperatorDetail:
     """One operator."""
     operator = queries.visible(session, operator_id, principal)
     return _answer(response, operator, local_date(clock()))
@@ -79,7 +79,7 @@ def change_operator(
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
-) -> OperatorPublic:
+) -> OperatorDetail:
     """Change an operator."""
     now = clock()
     operator = service.change_operator(
@@ -88,18 +88,18 @@ def change_operator(
     return _answer(response, operator, local_date(now))
 
 
-def _answer(response: Response, operator: Operator, today: date) -> OperatorPublic:
+def _answer(response: Response, operator: Operator, today: date) -> OperatorDetail:
     set_etag(response, operator.revision)
     return public(operator, today)
 
 
-def public(operator: Operator, today: date) -> OperatorPublic:
+def public(operator: Operator, today: date) -> OperatorDetail:
     """The operator as the API shows it on this day."""
-    return OperatorPublic(
+    return OperatorDetail(
         **operator.model_dump(include=_PLAIN),
         clearing_state=state_of(operator.attention, operator.lock_date, today),
         device_numbers=operator.device_numbers.split(),
     )
 
 
-_PLAIN = set(OperatorPublic.model_fields) - {"clearing_state", "device_numbers"}
+_PLAIN = set(OperatorDetail.model_fields) - {"clearing_state", "device_numbers"}

@@ -92,6 +92,11 @@ class Operator(SQLModel, table=True):
         sa_column=sa.Column(sa.BigInteger, nullable=True),
         description="row of the search index on SQLite; PostgreSQL needs none",
     )
+    preferences: dict[str, str] = Field(
+        default_factory=dict,
+        sa_column=sa.Column(sa.JSON, nullable=False, server_default=sa.text("'{}'")),
+        description="personal settings (个人设置), e.g. default invoice type; reset by a full clearing",
+    )
     revision: int = Field(default=1, sa_column=sa.Column(sa.Integer, nullable=False))
     created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     updated_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.core.schemas import ABSENT, Email, Input, Line, Name, Patch, Phone
+from app.core.schemas import ABSENT, Email, Input, Line, LongLine, Name, Patch, Phone
 from app.operators.states import ClearingState
 
 OperatorCode = Annotated[
@@ -14,6 +14,12 @@ OperatorCode = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[\w.\-/#@]+$"),
 ]
 """工号: letters, digits and . - / # @ _"""
+
+
+Preferences = Annotated[
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], LongLine],
+    Field(max_length=50, description="个人设置 by name"),
+]
 
 
 class OperatorCreate(Input):
@@ -26,6 +32,7 @@ class OperatorCreate(Input):
     phone: Phone = ""
     email: Email = ""
     active: bool = True
+    preferences: Preferences = Field(default_factory=dict)
 
 
 class OperatorUpdate(Patch):
@@ -38,6 +45,7 @@ class OperatorUpdate(Patch):
     phone: Phone = ABSENT
     email: Email = ABSENT
     active: bool = ABSENT
+    preferences: Preferences = ABSENT
 
 
 class OperatorPublic(BaseModel):
@@ -58,3 +66,9 @@ class OperatorPublic(BaseModel):
     lock_date: date | None = Field(description="锁死日期: the earliest of the operator's devices")
     device_count: int
     device_numbers: list[str]
+
+
+class OperatorDetail(OperatorPublic):
+    """One operator with the personal settings, which lists leave out."""
+
+    preferences: dict[str, str]

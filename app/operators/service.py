@@ -118,6 +118,15 @@ def set_attention(session: Session, operator_id: UUID, attention: Attention) -> 
         session.flush()
 
 
+def reset_preferences(session: Session, operator_id: UUID) -> None:
+    """Personal settings go with a full clearing, once a backup holds them; the clearing is audited."""
+    operator = queries.locked(session, operator_id)
+    if operator.preferences:
+        operator.preferences = {}
+        operator.revision += 1
+        session.flush()
+
+
 def _check_changes(
     session: Session, operator: Operator, changed: dict[str, object], principal: Principal
 ) -> None:

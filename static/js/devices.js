@@ -1,6 +1,8 @@
 // Devices and agents, live: puts the badge of the new state in place of the old one, nothing moves.
 
 const live = document.querySelector("[data-live]");
+let source = null;
+let seen = "";
 
 function show(kind, { id, state }) {
   const badge = live.querySelector(`template[data-badge="${CSS.escape(state)}"]`);
@@ -12,11 +14,28 @@ function show(kind, { id, state }) {
   }
 }
 
-const source = new EventSource(live.dataset.live);
-for (const kind of ["device", "agent"]) {
-  source.addEventListener(kind, (event) => show(kind, JSON.parse(event.data)));
+function listen() {
+  const address = new URL(live.dataset.live, location.href);
+  if (seen) address.searchParams.set("after", seen);
+  source = new EventSource(address);
+  for (const kind of ["device", "agent", "seen"]) {
+    source.addEventListener(kind, (event) => {
+      seen = event.lastEventId;
+      if (kind !== "seen") show(kind, JSON.parse(event.data));
+    });
+  }
 }
-addEventListener("pagehide", () => source.close());
+
+// A page nobody looks at holds no connection; what it missed is told when it is looked at again.
+function look() {
+  source?.close();
+  source = null;
+  if (document.visibilityState === "visible") listen();
+}
+
+document.addEventListener("visibilitychange", look);
+addEventListener("pagehide", () => source?.close());
 addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
+  if (event.persisted) look();
 });
+look();

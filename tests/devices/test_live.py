@@ -57,7 +57,7 @@ async def take(database: Database, principal: Principal, act: Callable[[], None]
     try:
         async with asyncio.timeout(1.5):
             async for line in stream:
-                if line.startswith("event: device"):
+                if "event: device" in line:
                     found.append(json.loads(line.split("data: ")[1]))
                 elif line.startswith(":"):
                     act()
@@ -82,6 +82,23 @@ def test_other_enterprises_are_not_seen(database: Database, devices: list[Device
 
     found = asyncio.run(take(database, reader(devices[1].enterprise_id), act))
     assert [one["id"] for one in found] == [str(devices[1].id)]
+
+
+def test_who_comes_back_misses_nothing(database: Database, devices: list[Device]) -> None:
+    """Both devices changed yesterday: told only to somebody who was away since before."""
+
+    async def first(after: timedelta | None) -> list[str]:
+        since = None if after is None else NOW - after
+        stream = live.follow(database, reader(), lambda: NOW, after=since)
+        try:
+            return [await anext(stream), await anext(stream)]
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+    _, line = asyncio.run(first(timedelta(days=1, seconds=1)))
+    assert line.startswith(f"id: {NOW.isoformat()}\nevent: device")
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(first(timedelta(hours=1)), 1))
 
 
 def test_it_ends_so_that_the_asker_is_looked_at_again(

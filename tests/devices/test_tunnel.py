@@ -10,14 +10,18 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.testclient import TestClient
 
 from app.agent.tunnel import Tunnel
 from app.contracts.tunnel import CHUNK, REPLACED
+from app.core.db import Database
 from app.core.ids import new_id
 from app.devices import agents, dialled
 from app.devices.agent_client import AgentClient, AgentFault
-from app.devices.agents import client_of
-from app.devices.models import Agent
+from app.devices.agents import client_of, relay_token
+from app.devices.connections import AgentClients
+from app.devices.models import Agent, AgentLease
+from app.devices.relay_api import router as relay_router
 from app.settings import AgentAway, Settings
 from tests.devices.conftest import NOW
 
@@ -277,6 +281,71 @@ def test_patience_has_an_end(
     with pytest.raises(AgentFault) as caught:
         ask(new_link(), chosen, "GET", "/echo", patient=True)
     assert caught.value.fault.code == "agent.unreachable"
+
+
+class TestRelay:
+    """Another process of the installation asks an agent that has dialled in to this one."""
+
+    @pytest.fixture
+    def relayed(self, app: FastAPI, client: TestClient) -> TestClient:
+        app.include_router(relay_router, prefix="/api/v1")
+        return client
+
+    def test_requests_go_on_and_answers_come_back(
+        self, relayed: TestClient, new_link: Callable[..., Link], settings: Settings
+    ) -> None:
+        link = new_link()
+        link.attach()
+        answer = relayed.post(
+            f"/api/v1/agents/{link.agent_id}/relay/agent/v1/echo?a=%E4%B8%AD",
+            content="好",
+            headers={"Authorization": f"Bearer {relay_token(settings)}"},
+        )
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "method": "POST",
+            "token": f"Bearer {TOKEN}",
+            "query": "a=%E4%B8%AD",
+            "body": "好",
+        }
+
+    @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", f"Bearer {TOKEN}"])
+    def test_strangers_are_refused(
+        self, relayed: TestClient, new_link: Callable[..., Link], header: str
+    ) -> None:
+        link = new_link()
+        link.attach()
+        path = f"/api/v1/agents/{link.agent_id}/relay/agent/v1/echo"
+        assert relayed.get(path, headers={"Authorization": header}).status_code == 401
+
+    def test_an_agent_that_is_not_here(self, relayed: TestClient, settings: Settings) -> None:
+        answer = relayed.get(
+            f"/api/v1/agents/{new_id()}/relay/agent/v1/echo",
+            headers={"Authorization": f"Bearer {relay_token(settings)}"},
+        )
+        assert answer.status_code == 502
+        assert answer.json()["code"] == "agent.unreachable"
+
+    def test_a_process_without_the_connection_asks_the_one_with_it(
+        self, database: Database, settings: Settings, new_link: Callable[..., Link]
+    ) -> None:
+        link = new_link()
+        with database.transaction() as session:
+            session.add(agent_of(link))
+            session.flush()
+            lease = AgentLease(
+                agent_id=link.agent_id, owner="x", until=NOW, relay_url="http://192.0.2.7:8000"
+            )
+            session.add(lease)
+        clients = AgentClients(database, settings)
+
+        async def address() -> str:
+            return (await clients.of(link.agent_id))._base_url
+
+        relay = f"http://192.0.2.7:8000/api/v1/agents/{link.agent_id}/relay/agent/v1"
+        assert asyncio.run(address()) == relay
+        link.attach()
+        assert asyncio.run(address()) == "http://dial/agent/v1"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"kind":"body"}', '{"kind":"request","id":1}'])

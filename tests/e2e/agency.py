@@ -5,8 +5,10 @@ tax number, each of another kind and each with an operator of its own. Lock date
 so that the plot is the same on any day of any month, the first and the last included.
 """
 
+import asyncio
+import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,6 +126,11 @@ class AgencyWorld(World):
             if not cursor:
                 return items
 
+    def set_reminder_days(self, days: str) -> None:
+        """On how many days before the lock date people are reminded; empty: never."""
+        answer = self.api.patch("/settings", json={"reminder_days": days})
+        assert answer.status_code == 200, answer.text
+
     def cleared_on_devices(self) -> dict[str, Counter[str]]:
         """How often each device took a clearing (JKHC), by type; devices that took none left out."""
         found: dict[str, Counter[str]] = {}
@@ -225,8 +232,6 @@ class PostOffice:
 @contextmanager
 def post_office() -> Iterator[PostOffice]:
     """A real SMTP server on a free port of 127.0.0.1."""
-    import asyncio
-
     office = PostOffice()
     controller = Controller(
         office, hostname="127.0.0.1", port=_free_port(), loop=asyncio.new_event_loop()
@@ -240,8 +245,6 @@ def post_office() -> Iterator[PostOffice]:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -260,7 +263,7 @@ class Agency:
         """The period that is due."""
         return Period.of(self.world.today).plus(-1)
 
-    def places_of(self, operator_ids: Iterator[str] | list[str]) -> frozenset[int]:
+    def places_of(self, operator_ids: Iterable[str]) -> frozenset[int]:
         """The places of these operators."""
         wanted = set(operator_ids)
         return frozenset(

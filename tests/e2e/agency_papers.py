@@ -125,7 +125,7 @@ def _certificates_are_genuine(agency: Agency, succeeded: list[dict[str, Any]]) -
             page = auditor.get("/audit/certificate", params={"code": code}).text
             assert "凭证真实，记录未被改动" in page
             assert f"/clearing/records/{record_id}" in page
-        other = ("1" if code[-1] == "0" else "0") + code[1:]
+        other = code[:-1] + ("1" if code[-1] == "0" else "0")
         assert "验证码无效" in auditor.get("/audit/certificate", params={"code": other}).text
 
 

@@ -61,6 +61,8 @@ def agency(sqlite_template: Path, tmp_path: Path) -> Iterator[Agency]:
     world = AgencyWorld(tmp_path, sqlite_template, today, settle=0.05, settings=settings)
     try:
         world.start()
+        # None before the mail server is there, whatever day it is.
+        world.set_reminder_days("")
         with post_office() as post:
             yield Agency(world, world.enrol(), post)
     finally:
@@ -141,8 +143,7 @@ def reminders_arrive_before_the_lock_date(agency: Agency) -> None:
     """Once for each device that is due: its operator and the admin; none for the locked ones."""
     world = agency.world
     left = (Period.of(world.today).last_day - world.today).days
-    answer = world.api.patch("/settings", json={"reminder_days": str(left)})
-    assert answer.status_code == 200, answer.text
+    world.set_reminder_days(str(left))
     # The job's time of day is nine o'clock; its row is put forward instead of waiting for it.
     Scheduler(world.database, utc_now, []).hurry("lock-reminders")
     expected = Counter({mail_of(place): 1 for place in DUE}) + Counter({ADMIN_MAIL: len(DUE)})

@@ -158,6 +158,39 @@ def test_a_code_works_once(world: "World", dialling: "RemoteAgent") -> None:
     assert not (world.folder / "fourth" / "agent-enrollment.json").exists()
 
 
+def test_the_page_gives_the_command_with_a_code(world: "World") -> None:
+    with world.signed_in() as browser:
+        made = browser.post("/devices/agents/enrollments", data={"agent_name": "门店九"})
+        assert made.status_code == 200
+        command = re.search(r"qingka agent enroll --server (\S+) --code (\S+?)<", made.text)
+        assert command is not None
+        assert command[1] == world.address
+        empty = browser.post("/devices/agents/enrollments", data={"agent_name": " "})
+        assert empty.status_code == 422
+        assert "必填" in empty.text
+    done = world.qingka(
+        *("agent", "enroll", "--server", command[1], "--code", command[2]),
+        data_dir=world.folder / "ninth",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_clock_is_corrected_from_the_page(world: "World", subjects: list["Subject"]) -> None:
+    subject = subjects[5]
+    world.simulation.patch(subject.number, clock_offset_seconds=600)
+    world.post(f"/devices/{subject.device_id}/refresh")
+    assert 590 < world.get(f"/devices/{subject.device_id}")["clock_drift_seconds"] < 610
+    with world.signed_in() as browser:
+        page = browser.get(f"/devices/{subject.device_id}").text
+        assert "校准时钟" in page
+        answer = browser.post(f"/devices/{subject.device_id}/clock")
+        assert "时钟已校准" in answer.text
+    assert abs(world.get(f"/devices/{subject.device_id}")["clock_drift_seconds"]) < 5
+    with world.signed_in("auditor") as browser:
+        assert "校准时钟" not in browser.get(f"/devices/{subject.device_id}").text
+        assert browser.post(f"/devices/{subject.device_id}/clock").status_code == 403
+
+
 def test_serving_with_dial_wants_an_enrollment(world: "World") -> None:
     done = world.qingka("agent", "serve", "--dial", data_dir=world.folder / "nobody")
     assert done.returncode == 2

@@ -49,7 +49,7 @@ def any_database(database: Database) -> Database:
 
 def _states(database: Database) -> list[DeliveryState]:
     with database.reading() as session:
-        return list(session.exec(select(Delivery.state)))
+        return [delivery.state for delivery in session.exec(select(Delivery))]
 
 
 def test_published_is_sent_soon(

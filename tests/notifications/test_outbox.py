@@ -321,3 +321,42 @@ def test_kind_with_dedupe_key_is_kept_once(any_database: Database, clock: Any) -
             for _ in range(2)
         ]
     assert [one is not None for one in made] == [True, False]
+
+
+def test_a_try_that_breaks_is_a_failed_one(
+    any_database: Database,
+    world: Any,
+    sender: Sender,
+    webhook: Webhook,
+    publish_failure: Publish,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> Result:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("app.notifications.outgoing.webhook.send", broken)
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+    assert sender.run_all() == 1
+    (delivery,) = _deliveries(any_database)
+    assert (delivery.attempts, delivery.error_code) == (1, "internal")
+    assert (delivery.state, delivery.leased_until) == (DeliveryState.PENDING, None)
+
+
+def test_odd_answers_of_devices_are_told_on_one_line(
+    any_database: Database, sender: Sender, clock: Any
+) -> None:
+    with any_database.transaction() as session:
+        publish(
+            session,
+            EventKind.BACKUP_FAILED,
+            subject=Subject("backup", "b1"),
+            data={"message": "设备\0忙\r\nBcc: x@example.com"},
+            at=clock(),
+        )
+    sender.run_all()
+    with any_database.reading() as session:
+        event = session.exec(select(Event)).one()
+    assert event.title == "备份失败：设备忙 Bcc: x@example.com"
+    assert event.text == "原因：设备忙 Bcc: x@example.com"

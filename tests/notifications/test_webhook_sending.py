@@ -144,6 +144,7 @@ def test_the_internet_is_public(address: str) -> None:
         "http://example.com/a b",
         "http://example.com:99999/",
         "https://example.com/" + "x" * 1000,
+        "https://例子.example/",
     ],
 )
 def test_addresses_that_are_none(url: str) -> None:

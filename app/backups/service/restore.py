@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
-from app.backups import archive, ledger
+from app.backups import archive, ledger, preferences
 from app.backups.errors import RestoreBlocked, RestoreUnsupported
 from app.backups.models import Backup, BackupKind
 from app.backups.rows import Row
@@ -80,6 +80,7 @@ class Preview:
     devices: list[DevicePreview] = field(default_factory=list)
     rows: list[Shown] = field(default_factory=list)
     blockers: list[str] = field(default_factory=list)
+    preferences_returning: int = 0
 
     @property
     def writes(self) -> int:
@@ -109,6 +110,7 @@ def preview(database: Database, where: Where, backup_id: UUID) -> Preview:
         for number, items in _compared(session, good.file, good.manifest, plan, lock=False):
             for item in items:
                 plan.add(number, item)
+        plan.preferences_returning = len(_lost_preferences(session, good))
         return plan
 
 
@@ -130,6 +132,7 @@ def restore(
                 comparison.write(session, items)
                 for item in items:
                     done.add(number, item)
+            _restore_preferences(session, good, done)
             _forget(session)
             _audit(session, good.backup, done, actor, clock())
         return done
@@ -151,6 +154,26 @@ def _compared(
         plan.devices.append(DevicePreview(number))
         for rows in comparison.batches(archive.read_lines(file, part)):
             yield number, comparison.compare(session, rows, lock=lock)
+
+
+def _lost_preferences(session: Session, good: GoodCopy) -> dict[str, str]:
+    """Personal settings of the backup that the operator has not, or has with another value."""
+    if good.backup.operator_id is None or not preferences.is_in(good.manifest):
+        return {}
+    held = preferences.settings_of(archive.read_lines(good.file, preferences.PART))
+    now = session.get_one(Operator, good.backup.operator_id).preferences
+    return {name: value for name, value in held.items() if now.get(name) != value}
+
+
+def _restore_preferences(session: Session, good: GoodCopy, done: Preview) -> None:
+    lost = _lost_preferences(session, good)
+    done.preferences_returning = len(lost)
+    if lost:
+        operator = session.get_one(Operator, good.backup.operator_id, with_for_update=True)
+        operator.preferences = {**operator.preferences, **lost}
+        operator.revision += 1
+        session.add(operator)
+        session.flush()
 
 
 def _device_ids(good: GoodCopy) -> dict[UUID, str]:
@@ -228,6 +251,7 @@ def _audit(session: Session, backup: Backup, done: Preview, actor: Actor, at: da
         details={
             "path": backup.path,
             "target": done.target,
+            "preferences": done.preferences_returning,
             "devices": [
                 {
                     "number": one.device_number,

@@ -14,6 +14,7 @@ from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM
 from app.audit import service as audit
 from app.audit.actions import AuditAction
+from app.backups import preferences
 from app.backups.models import Backup
 from app.clearing import ledger, queries
 from app.clearing.models import ClearedType, ClearingRecord, ClearingRequest, ClearingTarget
@@ -67,10 +68,21 @@ def succeed(
     request.finished_at = clock()
     progress.end_stage(session, request, Stage.DONE, "清卡成功", clock())
     control.release(session, request)
+    _reset_preferences(session, request)
     operators_service.set_attention(session, request.operator_id, Attention.NONE)
     accounts_service.end_sessions_of_operator(session, request.operator_id, clock=clock)
     announce_success(session, request, clock)
     _audit(session, request, AuditAction.CLEARING_SUCCEEDED, clock, {})
+
+
+def _reset_preferences(session: Session, request: ClearingRequest) -> None:
+    """Personal settings go with a full clearing, as far as the backup holds them."""
+    backup = session.get(Backup, request.backup_id) if request.backup_id else None
+    if request.scope is not Scope.FULL or backup is None:
+        return
+    operator = session.get_one(Operator, request.operator_id)
+    if preferences.is_backed_up(session, backup, operator):
+        operators_service.reset_preferences(session, operator.id)
 
 
 def fail(

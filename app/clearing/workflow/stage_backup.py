@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.accounts.principal import SYSTEM
+from app.backups import preferences
 from app.backups import queries as backups_queries
 from app.backups import service as backups_service
 from app.backups.ledger import invoice_table
@@ -14,7 +15,7 @@ from app.backups.models import Backup, BackupKind
 from app.clearing import facts, ledger, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
-from app.clearing.states import Stage
+from app.clearing.states import Scope, Stage
 from app.clearing.workflow.context import Attempt, StageFailed, failure_of
 from app.contracts.devices import Statistics
 from app.core.db import Session
@@ -123,6 +124,8 @@ def _request_document(plan: _Plan) -> dict[str, Any]:
 def _tables(
     plan: _Plan, statistics: dict[str, list[Statistics]]
 ) -> Iterator[backups_service.Table]:
+    if plan.subject.scope is Scope.FULL:
+        yield preferences.table(plan.operator_id)
     for device in plan.subject.devices:
         yield _invoice_table(device, plan.subject)
         yield _statistics_table(device.number, statistics[device.number])

@@ -25,6 +25,11 @@ from app.operators.models import Operator
 
 router = APIRouter(prefix="/devices/{device_id}")
 
+_SHOWN_AS_KEPT = {
+    *("number", "kind", "state", "machine_no", "clock_at", "clock_drift_seconds", "read_at"),
+    *("last_reported_at", "last_cleared_at", "lock_date", "fault_code", "fault_message"),
+}
+
 
 @router.get("")
 def device_page(
@@ -91,10 +96,8 @@ def _build(
     agent = queries.get_agent(session, device.agent_id) if device.agent_id else None
     fault = FAULTS.get(device.fault_code)
     return DevicePage(
+        **device.model_dump(include=_SHOWN_AS_KEPT),
         id=str(device.id),
-        number=device.number,
-        kind=device.kind,
-        state=device.state,
         clearing_state=clearing_state(device, monitors, now),
         enterprise=enterprise.name,
         tax_no=enterprise.tax_no,
@@ -103,17 +106,8 @@ def _build(
         operator_id=str(operator.id),
         operator_name=operator.name,
         agent_name=agent.name if agent else "",
-        machine_no=device.machine_no,
         software_version=device.version,
-        clock_at=device.clock_at,
-        clock_drift_seconds=device.clock_drift_seconds,
-        read_at=device.read_at,
-        last_reported_at=device.last_reported_at,
-        last_cleared_at=device.last_cleared_at,
-        lock_date=device.lock_date,
         days_left=None if device.lock_date is None else (device.lock_date - local_date(now)).days,
-        fault_code=device.fault_code,
-        fault_message=device.fault_message,
         fault_remedy=fault.remedy if fault else "",
         simulated_device=device.simulated,
         monitors=_monitors(device, monitors, clock),

@@ -34,6 +34,7 @@ _STATES = {
     "agent.unauthorized": AgentState.UNAUTHORIZED,
     "agent.version": AgentState.INCOMPATIBLE,
 }
+_WITH_REASON = frozenset({DeviceState.FAULT, DeviceState.DISCONNECTED})
 _AT_ONCE = 200
 """Devices changed in one transaction at most: others want to write too."""
 
@@ -136,8 +137,10 @@ def _mark_seen(session: Session, device: Device, summary: DeviceSummary, at: dat
 
 
 def _differs(device: Device, summary: DeviceSummary) -> bool:
-    seen = _seen_state(device, summary), summary.can_set_clock
-    return seen != (device.state, device.can_set_clock)
+    state = _seen_state(device, summary)
+    known = device.state, device.can_set_clock
+    told = state in _WITH_REASON and summary.error_code not in (None, device.fault_code)
+    return told or known != (state, summary.can_set_clock)
 
 
 def _seen_state(device: Device, summary: DeviceSummary) -> DeviceState:

@@ -37,8 +37,12 @@ def parse_url(url: str) -> tuple[str, int]:
         raise _invalid("应为 http:// 或 https:// 开头的完整地址")
     if parts.username is not None or parts.password is not None:
         raise _invalid("地址中不能含有用户名或密码")
-    if len(url) > MAX_URL or any(c.isspace() or not c.isprintable() for c in url):
-        raise _invalid("地址过长或含有空白字符")
+    if (
+        len(url) > MAX_URL
+        or not url.isascii()
+        or any(c.isspace() or not c.isprintable() for c in url)
+    ):
+        raise _invalid("地址过长，或含有空白与非 ASCII 字符（中文域名请用 xn-- 形式）")
     return parts.hostname, port
 
 

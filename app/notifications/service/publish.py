@@ -47,13 +47,22 @@ def publish(
         operator_id=subject.operator_id,
         requester_id=subject.requester_id,
         dedupe_key=dedupe_key,
-        data={name: value for name, value in data.items() if value not in (None, "")},
+        data=_storable(data),
         at=at,
     )
     session.add(event)
     session.flush()
     wake.after_commit(session)
     return event
+
+
+def _storable(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says nothing, and without NUL: a device's odd answer must not undo the change."""
+    return {
+        name: value.replace("\0", "") if isinstance(value, str) else value
+        for name, value in data.items()
+        if value not in (None, "")
+    }
 
 
 def publish_test(
