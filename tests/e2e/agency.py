@@ -48,6 +48,8 @@ NO_INVOICES = frozenset({117, 118, 119})
 
 BATCH = PLACES - set(APPROVED)
 NEVER_CLEARED = MISMATCH | ZOMBIES | {LOCKED}
+CLEARED = PLACES - NEVER_CLEARED
+DUE = PLACES - ZOMBIES - {LOCKED}
 FAILING = {
     "bureau.not_filed": NOT_FILED,
     "bureau.mismatch": MISMATCH,
@@ -283,3 +285,9 @@ def send(
     assert answer.status_code == status, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+def inbox(browser: httpx.Client, kind: str) -> list[dict[str, Any]]:
+    """The account's notifications of a kind."""
+    found = send(browser, "GET", f"/notifications?kind={kind}&limit=200", 200)
+    return list(found["items"])

@@ -10,18 +10,18 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import python_calamine
 
 from tests.e2e.agency import (
     ADMIN_MAIL,
     APPROVED,
     BATCH,
+    CLEARED,
+    DUE,
     FAILING,
     FAILING_AGAIN,
     FINANCE_MAIL,
     INVOICES,
-    LOCKED,
     MISSING_NUMBER,
     NEVER_CLEARED,
     NO_INVOICES,
@@ -32,14 +32,12 @@ from tests.e2e.agency import (
     UNPLUGGED,
     ZOMBIES,
     Agency,
+    inbox,
     lock_date_of,
     mail_of,
-    send,
 )
 from tests.e2e.harness import TYPES, until
 
-CLEARED = PLACES - NEVER_CLEARED
-DUE = PLACES - ZOMBIES - {LOCKED}
 FAILURES = [
     (code, place)
     for run in (FAILING, FAILING_AGAIN)
@@ -50,12 +48,6 @@ FAILURES = [
 STOPPED_EARLY = len(UNPLUGGED) + 2 * len(FAILING["device.locked"])
 """Executions that the pre-checks ended before there was anything to back up."""
 EXECUTIONS = len(CLEARED) + len(FAILURES)
-
-
-def inbox(browser: httpx.Client, kind: str) -> list[dict[str, Any]]:
-    """The account's notifications of a kind."""
-    found = send(browser, "GET", f"/notifications?kind={kind}&limit=200", 200)
-    return list(found["items"])
 
 
 def records_are_exported_and_certified(agency: Agency) -> None:

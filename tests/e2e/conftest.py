@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, sync_playwright
 if TYPE_CHECKING:
     from tests.e2e.harness import SerialSimulation, World
 
+pytest.register_assert_rewrite("tests.e2e.agency_batch", "tests.e2e.agency_papers")
+
 NewWorld = Callable[..., "World"]
 
 

@@ -40,8 +40,9 @@ def test_create_read_change_find(client: TestClient, body: dict[str, Any]) -> No
     assert changed.json() == shown | {"department": "财务部"}
     stale = client.patch(location, json={"name": "赵伟"}, headers={"If-Match": etag})
     assert (stale.status_code, stale.json()["code"]) == (412, "stale")
+    listed = {name: value for name, value in changed.json().items() if name != "preferences"}
     for q in ("wxm", "cwb", "0012"):
-        assert client.get(URL, params={"q": q}).json()["items"] == [changed.json()]
+        assert client.get(URL, params={"q": q}).json()["items"] == [listed]
     assert client.get(URL, params={"clearing_state": "locked"}).json()["items"] == []
 
 
@@ -72,6 +73,17 @@ def test_lone_surrogates_are_refused(client: TestClient, body: dict[str, Any]) -
         headers={"Content-Type": "application/json"},
     )
     assert answer.status_code == 422
+
+
+def test_personal_settings_are_kept_and_bounded(client: TestClient, body: dict[str, Any]) -> None:
+    settings = {"默认票种": "007"}
+    made = client.post(URL, json=body | {"preferences": settings})
+    assert made.json()["preferences"] == settings
+    changed = client.patch(made.headers["Location"], json={"preferences": {}})
+    assert changed.json()["preferences"] == {}
+    too_many = {str(number): "x" for number in range(51)}
+    refused = client.patch(made.headers["Location"], json={"preferences": too_many})
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["preferences"])
 
 
 def test_wrong_filters_are_refused(client: TestClient) -> None:

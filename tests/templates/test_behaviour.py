@@ -264,7 +264,8 @@ def test_help_filters_while_typing(site: Site, page: Page) -> None:
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    site.answers["/api/v1/clearing-requests/q1/events"] = lambda: ("", "text/event-stream")
+    for source in ("clearing-requests/q1/events", "devices/events"):
+        site.answers[f"/api/v1/{source}"] = lambda: ("", "text/event-stream")
     too_wide = []
     for name in site.pages:
         page.goto(f"{site.url}/{name}")
