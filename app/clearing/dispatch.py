@@ -39,6 +39,12 @@ def after_commit(session: Session, request_id: UUID, attempt: int) -> None:
         on_commit(session, partial(hooks.start, request_id, attempt))
 
 
+def look_now() -> None:
+    """Look for due requests: a place has become free."""
+    for hooks in _hooks:
+        hooks.look()
+
+
 def look_soon(session: Session) -> None:
     """Look for due requests when the session's transaction is committed."""
     for hooks in _hooks:

@@ -16,6 +16,7 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.backups import preferences
 from app.backups.models import Backup
+from app.calendar import service as calendar_service
 from app.clearing import ledger, queries
 from app.clearing.models import ClearedType, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.service import control, progress
@@ -28,6 +29,7 @@ from app.core.clock import Clock
 from app.core.db import Session
 from app.devices import service as devices_service
 from app.devices.models import Device
+from app.enterprises.models import Enterprise
 from app.invoices import service as invoices_service
 from app.notifications.service import EventKind
 from app.operators import service as operators_service
@@ -192,6 +194,21 @@ def _complete(
     target.state = TargetState.SUCCEEDED
     session.add(target)
     progress.note(session, request, _lock_dates(device, proof), clock())
+    _compare_with_calendar(session, request, proof, clock)
+
+
+def _compare_with_calendar(
+    session: Session, request: ClearingRequest, proof: Evidence, clock: Clock
+) -> None:
+    """The new date is the bureau's; a day other than the filing deadline is said (rule 3)."""
+    after = _earliest(outcome.lock_date_after for outcome in proof.types)
+    if after is None:
+        return
+    region = session.get_one(Enterprise, request.enterprise_id).tax_authority_code
+    expected = calendar_service.deadline_for(session, Period.of(after), region=region).deadline
+    if after != expected:
+        text = f"新的锁死日期 {after} 与当月申报期限 {expected} 不同，请留意"
+        progress.note(session, request, text, clock(), level="warning")
 
 
 def _record(

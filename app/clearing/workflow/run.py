@@ -5,7 +5,7 @@ from uuid import UUID
 
 from dbos import DBOS
 
-from app.clearing import queries
+from app.clearing import dispatch, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import outcome
 from app.clearing.service.outcome import Failure
@@ -47,11 +47,13 @@ def bind(context: Context) -> None:
 @DBOS.workflow(name="clearing.run", max_recovery_attempts=1_000_000)
 async def run_request(request_id: str, number: int) -> str:
     """Execute one attempt of a request. The verdict is for the engine's log; the rows tell the truth."""
+    verdict = ""
     for name, _ in STAGES:
         verdict = await DBOS.run_step_async({"name": name}, _run_stage, name, request_id, number)
         if verdict != "done":
-            return verdict
-    return "succeeded"
+            break
+    dispatch.look_now()
+    return "succeeded" if verdict == "done" else verdict
 
 
 async def _run_stage(name: str, request_id: str, number: int) -> str:
