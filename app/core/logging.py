@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections import deque
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -34,6 +34,18 @@ class RecentLines(logging.Handler):
             self.handleError(record)
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: a command that was called may have replaced it since."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """The base class sets it once; there is nothing to keep."""
+
+
 _recent = RecentLines()
 
 
@@ -62,7 +74,7 @@ def configure(level: str = "INFO") -> None:
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_formatter(shared, renderer))
     _recent.setFormatter(_formatter(shared, structlog.processors.JSONRenderer(ensure_ascii=False)))
     root = logging.getLogger()

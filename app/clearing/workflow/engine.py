@@ -14,6 +14,7 @@ from app.clearing import dispatch, queries
 from app.clearing.service.due import start_due
 from app.clearing.workflow import processes, run
 from app.clearing.workflow.context import Context
+from app.clearing.workflow.lost import LostWorkflows
 from app.core.logging import get_logger
 
 log = get_logger(__name__)
@@ -35,6 +36,7 @@ class Engine:
     def __init__(self, context: Context, *, executor_id: str = "local") -> None:
         self.context = context
         self.executor_id = executor_id
+        self._lost = LostWorkflows(run.executing)
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._sweeper = threading.Thread(
@@ -109,11 +111,31 @@ class Engine:
         if self._stopping.is_set():
             return
         processes.say_alive(self.context, self.executor_id)
+        self._take_over()
+        self._take_up_lost()
+        start_due(self.context.database, self.context.settings, self.context.clock)
+        self._match_requests()
+
+    def _take_over(self) -> None:
         for silent in processes.silent(self.context, self.executor_id):
             log.warning("taking over the work of a process that is gone", executor=silent)
             DBOS._recover_pending_workflows([silent])
             processes.forget(self.context, silent)
-        start_due(self.context.database, self.context.settings, self.context.clock)
+
+    def _take_up_lost(self) -> None:
+        """Put workflows back into the queue that ended in this process without a record of it."""
+        pending = DBOS.list_workflows(
+            status="PENDING",
+            executor_id=self.executor_id,
+            name=run.WORKFLOW,
+            load_input=False,
+            load_output=False,
+        )
+        for identity in self._lost.among(status.workflow_id for status in pending):
+            log.warning("taking up a workflow nobody executes", workflow=identity)
+            DBOS.resume_workflow(identity, queue_name=QUEUE)
+
+    def _match_requests(self) -> None:
         with self.context.database.reading() as session:
             wanted = {workflow_id(*key): key for key in queries.running(session)}
         if not wanted:

@@ -30,6 +30,7 @@ from app.core.logging import get_logger
 log = get_logger(__name__)
 
 _context: list[Context] = []
+_executing: set[str] = set()
 
 STAGES: tuple[tuple[str, Callable[[Attempt], Awaitable[None]]], ...] = (
     ("init", stage_init.run),
@@ -44,16 +45,33 @@ def bind(context: Context) -> None:
     _context[:] = [context]
 
 
-@DBOS.workflow(name="clearing.run", max_recovery_attempts=1_000_000)
+def executing() -> frozenset[str]:
+    """The ids of the workflows this process is in the middle of."""
+    return frozenset(_executing)
+
+
+WORKFLOW = "clearing.run"
+
+
+@DBOS.workflow(name=WORKFLOW, max_recovery_attempts=1_000_000)
 async def run_request(request_id: str, number: int) -> str:
     """Execute one attempt of a request. The verdict is for the engine's log; the rows tell the truth."""
-    verdict = ""
+    identity = DBOS.workflow_id or ""
+    _executing.add(identity)
+    try:
+        verdict = await _run_stages(request_id, number)
+    finally:
+        _executing.discard(identity)
+    dispatch.look_now()
+    return verdict
+
+
+async def _run_stages(request_id: str, number: int) -> str:
     for name, _ in STAGES:
         verdict = await DBOS.run_step_async({"name": name}, _run_stage, name, request_id, number)
         if verdict != "done":
-            break
-    dispatch.look_now()
-    return "succeeded" if verdict == "done" else verdict
+            return verdict
+    return "succeeded"
 
 
 async def _run_stage(name: str, request_id: str, number: int) -> str:

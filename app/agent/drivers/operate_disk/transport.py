@@ -32,10 +32,8 @@ class LibraryTransport:
         """
         with self._one_at_a_time:
             try:
-                result, answer = self._ready().call(message, timeout or self._timeout)
+                result, answer = self._call_patiently(message, timeout or self._timeout)
             except HostFailed as error:
-                self._drop()
-                logger.warning("operate_disk.failed", library=self.address, error=str(error))
                 kind = AnswerLost if error.begun else NotSent
                 raise kind(f"{self.address}：{error}", timed_out=error.timed_out) from error
         if not answer:
@@ -46,6 +44,23 @@ class LibraryTransport:
         """Ends the library's process; the next exchange starts another."""
         with self._one_at_a_time:
             self._drop()
+
+    def _call_patiently(self, message: bytes, timeout: float) -> tuple[int, bytes]:
+        """A process that turns out to have died before it entered the library is replaced once."""
+        try:
+            return self._call_once(message, timeout)
+        except HostFailed as error:
+            if error.begun or error.timed_out:
+                raise
+        return self._call_once(message, timeout)
+
+    def _call_once(self, message: bytes, timeout: float) -> tuple[int, bytes]:
+        try:
+            return self._ready().call(message, timeout)
+        except HostFailed as error:
+            self._drop()
+            logger.warning("operate_disk.failed", library=self.address, error=str(error))
+            raise
 
     def _ready(self) -> HostProcess:
         if self._host is None or not self._host.alive:
