@@ -30,6 +30,7 @@ def environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(ROOT / "templates"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -15,8 +15,6 @@ from functools import lru_cache
 from itertools import groupby
 from re import finditer
 
-from pypinyin import Style, lazy_pinyin, pinyin
-
 MAX_WORDS = 8
 MAX_WORD_LENGTH = 40
 _NUMBER_SUFFIX = 4
@@ -105,6 +103,9 @@ def _name_terms(text: str) -> frozenset[str]:
 
 def _pinyin_terms(word: str) -> Iterator[str]:
     """Full pinyin and initials from every character on, each reading of the first one tried."""
+    # Its dictionaries take a quarter of a second and 55 MB: only who indexes a name pays for them.
+    from pypinyin import Style, lazy_pinyin
+
     plain = [syllable for syllable in lazy_pinyin(word, style=Style.NORMAL) if syllable]
     yield from _spellings(plain)
     if len(plain) != len(word):
@@ -119,6 +120,8 @@ def _pinyin_terms(word: str) -> Iterator[str]:
 
 @lru_cache(maxsize=8192)
 def _readings(character: str) -> tuple[str, ...]:
+    from pypinyin import Style, pinyin
+
     found = pinyin(character, style=Style.NORMAL, heteronym=True)
     return tuple(found[0][:_MAX_READINGS]) if found else ()
 
