@@ -19,7 +19,8 @@ from app.agent.ports import WorkerPool
 from app.agent.scheduler import Scheduler
 from app.agent.self_test import SelfTest, self_test
 from app.agent.turns import Turns
-from app.agent.watch import Watch
+from app.agent.uevents import Uevents
+from app.agent.watch import LOCAL_DRIVERS, Watch
 from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
     AgentStatus,
@@ -72,6 +73,7 @@ class Runtime:
         self._read_wait = read_wait
         self._scheduler = Scheduler()
         self._watch = Watch(self._devices, self._scheduler, seconds=probe_seconds)
+        self._uevents = Uevents(self._watch.look_now)
         self._turns = Turns(
             journal, self._find, pool=pool, scheduler=self._scheduler, clock=clock, timing=timing
         )
@@ -89,10 +91,13 @@ class Runtime:
             )
         self._scheduler.start()
         self._watch.start()
+        if any(device.config.driver in LOCAL_DRIVERS for device in self._devices):
+            self._uevents.start()
         self._turns.start()
 
     def stop(self, timeout: float = 10.0) -> None:
         """End what can be ended; what is under way goes on at the next start."""
+        self._uevents.stop()
         self._turns.stop()
         self._scheduler.close()
         if not self._pool.close(timeout):

@@ -6,6 +6,9 @@ from threading import Lock
 from app.agent.managed import ManagedDevice
 from app.agent.scheduler import Scheduler
 
+LOCAL_DRIVERS = frozenset({"serial_converter", "operate_disk"})
+"""Families whose hardware hangs on the agent's own computer."""
+
 _MOST_AT_ONCE = 32
 _MOST_PER_SECOND = 200.0
 """With more devices than this rate allows, each is probed more seldom."""
@@ -28,6 +31,21 @@ class Watch:
         for index, device in enumerate(self._devices):
             delay = self._seconds / 4 * index / len(self._devices)
             self._scheduler.after(delay, self._turn(device))
+
+    def look_now(self) -> None:
+        """Something was plugged or unplugged: look at what hangs on this computer, out of turn."""
+        for device in self._devices:
+            if device.config.driver in LOCAL_DRIVERS and not device.port.busy and self._begin():
+                device.port.submit(self._out_of_turn(device))
+
+    def _out_of_turn(self, device: ManagedDevice) -> Callable[[], None]:
+        def probe() -> None:
+            try:
+                device.probe()
+            finally:
+                self._end()
+
+        return probe
 
     def _turn(self, device: ManagedDevice) -> Callable[[], None]:
         def turn() -> None:

@@ -84,10 +84,14 @@ def test_devices_of_both_agents_are_on_one_page(
     assert page.count(f'<td class="hide-s hide-m">{listening.name}</td>') == 3
 
 
-def test_clearing_over_both(world: "World", subjects: list["Subject"]) -> None:
-    begun = [(subject, world.begin(subject)) for subject in (subjects[0], subjects[3])]
-    for subject, request_id in begun:
-        world.assert_cleared_once(subject, request_id)
+def test_a_batch_over_both(world: "World", subjects: list["Subject"]) -> None:
+    chosen = (subjects[0], subjects[3])
+    body = {"operator_ids": [one.operator_id for one in chosen], "reason": "批量清卡"}
+    batch = world.post("/clearing-batches", body)
+    requests = {one["operator_id"]: one["id"] for one in batch["requests"]}
+    assert batch["skipped"] == []
+    for subject in chosen:
+        world.assert_cleared_once(subject, requests[subject.operator_id])
 
 
 @pytest.mark.parametrize("place", [1, 4], ids=["dialling", "listening"])
