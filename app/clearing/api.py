@@ -11,8 +11,9 @@ from starlette.responses import StreamingResponse
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import facts, live, prechecks, queries
+from app.clearing import live, prechecks, queries
 from app.clearing.deps import VisibleRequest
+from app.clearing.examination import Examiner
 from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.schemas import (
@@ -32,8 +33,6 @@ from app.contracts.periods import Period
 from app.core import sse
 from app.core.pagination import Page
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
-from app.devices.connections import AgentClients
-from app.operators import queries as operators_queries
 
 router = APIRouter(tags=["清卡"])
 
@@ -49,24 +48,11 @@ async def pre_checks(
     period: Annotated[Period | None, Query()] = None,
 ) -> PreChecksPublic:
     """Read the operator's devices now and run every pre-check; nothing is changed."""
-    agents: AgentClients = request.app.state.agents
-
-    def subject() -> facts.Subject:
-        with database.reading() as session:
-            operator = operators_queries.visible(session, operator_id, principal)
-            wanted = period or facts.default_period(operator.lock_date, clock())
-            return facts.subject_of_operator(session, operator.id, wanted)
-
-    def evaluate(about: facts.Subject, readings: facts.Readings) -> list[prechecks.Check]:
-        with database.reading() as session:
-            return prechecks.run(facts.collect(session, about, readings, settings, clock))
-
-    about = await run_in_threadpool(subject)
-    readings = await facts.read_devices(agents, about, with_invoices=False)
-    checks = await run_in_threadpool(evaluate, about, readings)
+    examiner = Examiner(database, request.app.state.agents, settings, clock)
+    examined, checks = await examiner.examine(operator_id, principal, period)
     return PreChecksPublic(
         ok=prechecks.is_ok(checks),
-        period=about.period,
+        period=examined,
         checks=[CheckPublic.model_validate(check) for check in checks],
     )
 

@@ -98,6 +98,18 @@ class HandoverBlocked(Conflict):
     remedy = "等清卡结束，或取消该申请后再移交。"
 
 
+class WarningsNotAccepted(Conflict):
+    """Something needs care; a person has to say that they know. `warnings`: code, message, remedy."""
+
+    code = "clearing.warnings"
+    title = "有需要留意的检查项"
+    remedy = "阅读下列提醒，勾选“已了解”后再次确定。"
+
+    def __init__(self, warnings: list[tuple[str, str, str]]) -> None:
+        super().__init__()
+        self.warnings = warnings
+
+
 class OwnRequest(Forbidden):
     """Nobody reviews their own request."""
 

@@ -54,6 +54,9 @@ class RequestCreate(BaseModel):
     override_window: bool = False
     exceptional: bool = Field(default=False, description="异常清卡: always reviewed")
     checklist: list[ChecklistItem] = Field(default_factory=list, max_length=20)
+    accepted_warnings: list[Annotated[str, StringConstraints(max_length=40)]] = Field(
+        default_factory=list, max_length=40, description="codes of pre-checks a person accepted"
+    )
 
     @model_validator(mode="after")
     def _types_fit_scope(self) -> "RequestCreate":

@@ -21,7 +21,7 @@ PATIENCE = 30_000
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=3, seconds=2)
+    return new_shared_world(devices=4, seconds=2)
 
 
 @pytest.fixture
@@ -100,6 +100,24 @@ def test_from_signing_in_to_the_record(page: Page, world: "World", password: str
     _assert_conversation(world, subject)
     _assert_on_record(page, world, subject)
     _assert_no_second_time(page, world, subject, password)
+
+
+def test_what_needs_care_is_accepted_by_hand(page: Page, world: "World", password: str) -> None:
+    subject = world.subject("司徒静")
+    world.simulation.patch(subject.number, clock_offset_seconds=600)
+    _sign_in(page, password)
+    page.goto(f"/clearing/operators/{subject.operator_id}")
+    _open_dialog(page)
+    _confirm(page, password)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("设备时钟与系统相差")
+    _untouched(world, subject)
+    dialog.get_by_role("checkbox", name="已了解").check()
+    _confirm(page, password)
+    request_id = _request_of(page)
+    expect(page.get_by_role("heading", name="清卡成功")).to_be_visible()
+    expect(page.locator("[data-log]")).to_contain_text("（已确认）")
+    world.assert_cleared_once(subject, request_id)
 
 
 def _request_of(page: Page) -> str:

@@ -15,6 +15,7 @@ from app.clearing.contexts.operators import (
     OperatorPage,
     OperatorRow,
     TypeRow,
+    WarningItem,
 )
 from app.clearing.contexts.records import (
     BackupRef,
@@ -65,4 +66,5 @@ __all__ = [
     "Task",
     "TypeOutcomeRow",
     "TypeRow",
+    "WarningItem",
 ]

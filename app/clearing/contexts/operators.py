@@ -82,6 +82,15 @@ class CheckItem:
 
 
 @dataclass(frozen=True, slots=True)
+class WarningItem:
+    """A pre-check that needs care and has to be accepted by hand before the clearing starts."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Impact:
     """What a full clearing of the form's period would touch: invoices, their types, drafts."""
 
@@ -151,3 +160,4 @@ class OperatorPage:
     blocked_reason: str = ""
     dialog_open: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+    cautions: tuple[WarningItem, ...] = ()

@@ -13,8 +13,10 @@ from starlette.responses import HTMLResponse, Response
 from app.accounts.deps import ClearingRequester, Reader
 from app.accounts.principal import Permission, Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import facts, prechecks
-from app.clearing.contexts import ClearingForm
+from app.clearing import prechecks
+from app.clearing.contexts import ClearingForm, WarningItem
+from app.clearing.errors import WarningsNotAccepted
+from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.operator_view import build
 from app.clearing.schemas import RequestCreate
@@ -24,11 +26,9 @@ from app.core.clock import SHANGHAI, Clock
 from app.core.db import Session
 from app.core.forms import parse
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, SettingsDep, database_of
+from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.devices import service as devices_service
-from app.devices.connections import AgentClients
 from app.errors import Invalid, QingkaError
-from app.operators import queries as operators_queries
 from app.settings import Settings
 
 router = APIRouter(prefix="/clearing/operators/{operator_id}")
@@ -52,12 +52,14 @@ class Submitted(BaseModel):
     override_window: str = ""
     exceptional: str = ""
     checklist: list[str] = []
+    accepted_warnings: list[str] = []
     key: str = ""
     password: str = ""
 
     def again(self) -> ClearingForm:
         """The input to be shown again; never the password."""
         texts = {"override_window", "exceptional", "invoice_types", "checklist", "password"}
+        texts.add("accepted_warnings")
         return ClearingForm(
             **self.model_dump(exclude=texts),
             invoice_types=tuple(self.invoice_types),
@@ -103,7 +105,8 @@ async def operator_page(
     """The page; with `check` the pre-checks are run on the devices now, changing nothing."""
     checks: list[prechecks.Check] = []
     if check:
-        checks = await _run_checks(request, operator_id, principal, settings, clock)
+        examiner = Examiner(database, request.app.state.agents, settings, clock)
+        _, checks = await examiner.examine(operator_id, principal)
 
     def work() -> HTMLResponse:
         with database.reading() as session:
@@ -113,33 +116,8 @@ async def operator_page(
     return await run_in_threadpool(work)
 
 
-async def _run_checks(
-    request: Request,
-    operator_id: UUID,
-    principal: Principal,
-    settings: SettingsDep,
-    clock: ClockDep,
-) -> list[prechecks.Check]:
-    agents: AgentClients = request.app.state.agents
-    database = database_of(request)
-
-    def subject() -> facts.Subject:
-        with database.reading() as session:
-            operator = operators_queries.visible(session, operator_id, principal)
-            period = facts.default_period(operator.lock_date, clock())
-            return facts.subject_of_operator(session, operator.id, period)
-
-    def evaluate(about: facts.Subject, readings: facts.Readings) -> list[prechecks.Check]:
-        with database.reading() as session:
-            return prechecks.run(facts.collect(session, about, readings, settings, clock))
-
-    about = await run_in_threadpool(subject)
-    readings = await facts.read_devices(agents, about, with_invoices=False)
-    return await run_in_threadpool(evaluate, about, readings)
-
-
 @router.post("")
-def start_clearing(
+async def start_clearing(
     operator_id: UUID,
     form: Annotated[Submitted, Form()],
     request: Request,
@@ -150,21 +128,44 @@ def start_clearing(
 ) -> Response:
     """确定: with the right to execute and the password it starts at once; else it goes to review.
 
-    The password is asked before anything is kept, so a wrong one does nothing.
+    Before anything is kept the password is asked, so a wrong one does nothing; then the devices are
+    looked at, and what needs care has to be accepted by hand (product.md 3.4).
     """
-    executes = principal.can(Permission.CLEARING_EXECUTE)
-    try:
-        wanted = form.wanted(operator_id)
-        if executes:
+    examiner = Examiner(database, request.app.state.agents, settings, clock)
+
+    def identify() -> None:
+        if principal.can(Permission.CLEARING_EXECUTE):
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
+
+    def keep(wanted: RequestCreate) -> tuple[UUID, bool]:
         with database.transaction() as session:
             made = submit.submit_request(session, principal=principal, clock=clock, data=wanted)
-            running = _begin(session, made, principal, settings, clock)
-            request_id = made.id
+            return made.id, _begin(session, made, principal, settings, clock)
+
+    try:
+        wanted = form.wanted(operator_id)
+        await run_in_threadpool(identify)
+        _, checks = await examiner.examine(operator_id, principal, wanted.period)
+        _require_accepted(checks, wanted)
+        request_id, running = await run_in_threadpool(keep, wanted)
     except QingkaError as error:
-        return _again(request, operator_id, form, principal, database, clock, error)
+        return await run_in_threadpool(
+            _again, request, operator_id, form, principal, database, clock, error
+        )
     flash = "" if running else "已提交，等待审核"
     return redirect(f"/clearing/requests/{request_id}", flash=flash)
+
+
+def _require_accepted(checks: list[prechecks.Check], wanted: RequestCreate) -> None:
+    """Raises WarningsNotAccepted; where something blocks, that will be said instead."""
+    left = [
+        check
+        for check in checks
+        if check.severity is prechecks.Severity.WARNING
+        and check.code not in wanted.accepted_warnings
+    ]
+    if left and prechecks.is_ok(checks):
+        raise WarningsNotAccepted([(one.code, one.message, one.remedy) for one in left])
 
 
 def _begin(
@@ -197,7 +198,13 @@ def _again(
     errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
     with database.reading() as session:
         page = build(session, operator_id, principal, clock, form=form.again())
-        page = replace(page, dialog_open=True, blocked_reason="", errors=errors)
+        page = replace(
+            page,
+            dialog_open=True,
+            blocked_reason="",
+            errors=errors,
+            cautions=tuple(WarningItem(*one) for one in getattr(error, "warnings", ())),
+        )
     status = error.status if error.status in (409, 422) else 422
     return render(request, "clearing/operator.html", page, status_code=status)
 

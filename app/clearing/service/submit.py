@@ -67,6 +67,7 @@ def submit_request(
             "invoice_types": list(request.invoice_types),
             "reason": request.reason,
             "exceptional": request.exceptional,
+            "accepted_warnings": list(request.accepted_warnings),
         },
     )
     return request
@@ -131,6 +132,7 @@ def _new_request(
         override_window=data.override_window,
         exceptional=data.exceptional,
         checklist=[item.value for item in dict.fromkeys(data.checklist)],
+        accepted_warnings=list(dict.fromkeys(data.accepted_warnings)),
         requested_by=str(principal.id),
         requested_by_name=principal.display_name,
         created_at=now,

@@ -78,7 +78,8 @@ def _end(
     at = attempt.context.clock()
     warnings = [check for check in checks if check.severity is prechecks.Severity.WARNING]
     for check in warnings:
-        progress.note(session, request, f"需留意：{check.message}", at, level="warning")
+        accepted = "（已确认）" if check.code in request.accepted_warnings else ""
+        progress.note(session, request, f"需留意：{check.message}{accepted}", at, level="warning")
     passed = f"{len(checks) - len(warnings)} 项检查通过"
     text = passed + (f"，{len(warnings)} 项需留意" if warnings else "")
     progress.end_stage(session, request, Stage.INIT, text, at)

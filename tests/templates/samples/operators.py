@@ -15,6 +15,7 @@ from app.clearing.contexts import (
     OperatorRow,
     RequestRef,
     TypeRow,
+    WarningItem,
 )
 from app.core.page_parts import Pager, Segment
 
@@ -161,6 +162,15 @@ OPERATOR = OperatorPage(
 OPERATOR_DIALOG = replace(OPERATOR, dialog_open=True)
 
 
+OPERATOR_WARNED = replace(
+    OPERATOR,
+    dialog_open=True,
+    cautions=(
+        WarningItem("device.clock", "设备时钟与系统相差 12 分钟", "可以继续；建议先校准设备时钟。"),
+        WarningItem("clearing.recent", "距上次清卡 9 天，低于建议间隔 20 天", "可以继续。"),
+    ),
+    errors={"form": "有需要留意的检查项。阅读下列提醒，勾选“已了解”后再次确定。"},
+)
 OPERATOR_INVALID = replace(
     OPERATOR,
     checks=BLOCKED,
@@ -197,6 +207,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         layout() | {"flash": {"kind": "ok", "text": "已重新读取设备，没有差异。"}},
     ),
     "operator-dialog": ("clearing/operator.html", OPERATOR_DIALOG, layout()),
+    "operator-warned": ("clearing/operator.html", OPERATOR_WARNED, layout()),
     "operator-invalid": ("clearing/operator.html", OPERATOR_INVALID, layout()),
     "operator-busy": ("clearing/operator.html", OPERATOR_BUSY, layout()),
     "operator-new": ("clearing/operator.html", OPERATOR_NEW, layout()),
