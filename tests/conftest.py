@@ -1,6 +1,7 @@
 """Databases built by the migrations: SQLite by copying a migrated file, PostgreSQL from a template."""
 
 import itertools
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,17 @@ from app.core import migrate
 from app.core.db import Database
 
 _counter = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_after_commands() -> Iterator[None]:
+    """A command run inside a test sets logging up for its process, which here is everybody's."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler).__module__ == "app.core.logging":
+            root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
