@@ -34,7 +34,7 @@ _COMMON_KEYS = frozenset(
         "simulated",
     }
 )
-_XML_KEYS = frozenset({"bureau_url", "dialect", "fields"})
+_XML_KEYS = frozenset({"bureau_url", "dialect", "fields", "inverted_flags"})
 _DRIVER_KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     # driver: (keys it requires, further keys it takes)
     "tax_server": (frozenset({"url", "bureau_url", "number"}), _XML_KEYS),
@@ -87,6 +87,10 @@ class DeviceConfig(BaseModel):
     dialect: Literal["component", "middleware"] = "component"
     fields: dict[str, str] = Field(
         {}, description="names this vendor uses in place of the middleware dialect's"
+    )
+
+    inverted_flags: tuple[str, ...] = Field(
+        (), description='flags this vendor gives the other way round, e.g. ["scbz"]'
     )
 
     port: str | None = Field(None, description="serial_converter: e.g. /dev/ttyUSB0 or COM3")

@@ -190,3 +190,20 @@ def test_types_run_together() -> None:
 def test_unknown_types_are_not_passed_over(codes: str) -> None:
     with pytest.raises(MessageInvalid):
         readings.invoice_types(codes)
+
+
+def test_a_vendors_inverted_flag_is_turned_back() -> None:
+    from app.agent.drivers.xml.dialects import dialect_of
+    from app.agent.drivers.xml.messages import Answer
+
+    dialect = dialect_of("middleware", inverted=["scbz"])
+    answer = Answer(
+        id="FPCX",
+        returncode="0",
+        returnmsg="成功",
+        fields={"scbz": "0", "fpzt": "0"},
+        groups=({"scbz": "1"},),
+    )
+    turned = dialect.read(answer)
+    assert turned.fields == {"scbz": "1", "fpzt": "0"}
+    assert turned.groups == ({"scbz": "0"},)

@@ -18,7 +18,7 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
     if config.library is None or config.bureau_url is None:
         raise ConfigError("driver = 'operate_disk' 需要 library 和 bureau_url")
     timeout = config.timeout_seconds or DEFAULT_TIMEOUT
-    dialect = dialect_of(config.dialect, config.fields)
+    dialect = dialect_of(config.dialect, config.fields, config.inverted_flags)
     call = LibraryCall(config.library, config.calling_convention, config.environment)
     return XmlDriver(
         FAMILY,

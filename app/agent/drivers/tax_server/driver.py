@@ -16,7 +16,7 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
     if config.url is None or config.bureau_url is None:
         raise ConfigError("driver = 'tax_server' 需要 url 和 bureau_url")
     timeout = config.timeout_seconds or DEFAULT_TIMEOUT
-    dialect = dialect_of(config.dialect, config.fields)
+    dialect = dialect_of(config.dialect, config.fields, config.inverted_flags)
     return XmlDriver(
         FAMILY,
         config.kind,

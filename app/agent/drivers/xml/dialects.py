@@ -1,6 +1,6 @@
 """Vendors' ways to write the same messages: what stands on `body` and how fields are named."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.agent.drivers.xml.messages import Answer, Fields, Request
@@ -13,6 +13,8 @@ class Dialect:
     name: str
     attributes: Fields = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    inverted: frozenset[str] = frozenset()
+    """Flags, by the middleware's names, that this vendor gives the other way round (0 for yes)."""
 
     def write(self, request: Request) -> Request:
         """The request as this dialect writes it."""
@@ -28,15 +30,23 @@ class Dialect:
         names = {wire: name for name, wire in self.names.items()}
         return replace(
             answer,
-            fields=self._renamed(answer.fields, names),
-            groups=tuple(self._renamed(group, names) for group in answer.groups),
+            fields=self._turned(self._renamed(answer.fields, names)),
+            groups=tuple(self._turned(self._renamed(group, names)) for group in answer.groups),
         )
+
+    def _turned(self, fields: dict[str, str]) -> dict[str, str]:
+        """What is neither 0 nor 1 is no flag and stays as it is."""
+        return {
+            name: _OTHER.get(value, value) if name in self.inverted else value
+            for name, value in fields.items()
+        }
 
     @staticmethod
     def _renamed(fields: Fields, names: Mapping[str, str]) -> dict[str, str]:
         return {names.get(name, name): value for name, value in fields.items()}
 
 
+_OTHER = {"0": "1", "1": "0"}
 MIDDLEWARE = Dialect("middleware")
 COMPONENT = Dialect(
     "component",
@@ -46,7 +56,10 @@ COMPONENT = Dialect(
 _DIALECTS = {dialect.name: dialect for dialect in (MIDDLEWARE, COMPONENT)}
 
 
-def dialect_of(name: str, names: Mapping[str, str] | None = None) -> Dialect:
-    """The dialect `name`, with a vendor's further field names."""
+def dialect_of(
+    name: str, names: Mapping[str, str] | None = None, inverted: Iterable[str] = ()
+) -> Dialect:
+    """The dialect `name`, with a vendor's further field names and inverted flags."""
     dialect = _DIALECTS[name]
-    return replace(dialect, names={**dialect.names, **(names or {})})
+    names = {**dialect.names, **(names or {})}
+    return replace(dialect, names=names, inverted=frozenset(inverted))
