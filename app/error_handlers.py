@@ -8,9 +8,10 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from app.core.logging import get_logger
+from app.core.problems import problem
 from app.core.templating import render
 from app.core.web import wants_html
 from app.errors import Invalid, NotFound, QingkaError, Unauthenticated
@@ -30,28 +31,10 @@ class ErrorPage:
     errors: dict[str, str]
 
 
-def problem(request: Request, error: QingkaError) -> JSONResponse:
-    """problem+json."""
-    body: dict[str, Any] = {
-        "type": f"urn:qingka:error:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": request.url.path,
-        "code": error.code,
-        "remedy": error.remedy,
-    }
-    if error.errors:
-        body["errors"] = error.errors
-    return JSONResponse(
-        body, error.status, headers=error.headers, media_type="application/problem+json"
-    )
-
-
 def respond(request: Request, error: QingkaError) -> Response:
     """The error as the asker can use it."""
     if not wants_html(request):
-        return problem(request, error)
+        return problem(error, request.url.path)
     if isinstance(error, Unauthenticated):
         return RedirectResponse(_login_path(request), status_code=303)
     if error.page_redirect:

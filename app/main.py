@@ -40,10 +40,8 @@ from app.system.rules import Rules
 
 log = get_logger(__name__)
 
-THREADS = 100
-"""Threads that answer requests. Well above CHANGES_AT_ONCE: see ChangesGate."""
-
 CHANGES_AT_ONCE = 32
+"""State changes let in at once: well below THREADS, see ChangesGate."""
 
 THREADS = 200
 """For requests. One that waits for its turn to write keeps its thread, and the one that has the turn needs
@@ -137,7 +135,6 @@ def _mounted_agent(settings: Settings, clock: Clock) -> MountedAgent | None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    current_default_thread_limiter().total_tokens = THREADS
     current_default_thread_limiter().total_tokens = THREADS
     await run_in_threadpool(start, app)
     try:

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.ids import new_id
+from app.core.problems import problem
+from app.errors import Forbidden, PayloadTooLarge
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -51,6 +52,14 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class CrossSite(Forbidden):
+    """A browser sent a state change from a page of another site."""
+
+    code = "csrf"
+    title = "请求来自其他网站，已拒绝"
+    remedy = "请在本系统的页面上操作；通过代理访问时请检查 QINGKA_PUBLIC_URL。"
+
+
 class CrossSiteGuard:
     """Refuses state changes that a browser sends from another site.
 
@@ -66,7 +75,7 @@ class CrossSiteGuard:
         if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or self._allowed(scope):
             await self.app(scope, receive, send)
             return
-        await _problem(403, "csrf", "请求来自其他网站，已拒绝")(scope, receive, send)
+        await problem(CrossSite(), scope["path"])(scope, receive, send)
 
     def _allowed(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
@@ -143,9 +152,4 @@ class BodyLimit:
                 await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _problem(413, "too_large", "提交的内容过大")(scope, receive, send)
-
-
-def _problem(status: int, code: str, title: str) -> JSONResponse:
-    body = {"type": f"urn:qingka:error:{code}", "title": title, "status": status, "code": code}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+        await problem(PayloadTooLarge(), scope["path"])(scope, receive, send)

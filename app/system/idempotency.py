@@ -4,18 +4,19 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clock import Clock
 from app.core.crypto import seal, unseal
 from app.core.db import Database
+from app.core.problems import problem
 from app.core.security import derive_key
 from app.errors import Conflict, Invalid, QingkaError
 from app.system.models import IdempotencyKey
@@ -77,11 +78,11 @@ class Idempotency:
         body = await _read_body(receive)
         claim = _claim(scope, body)
         if claim is None:
-            await _problem(scope, KeyInvalid())(scope, receive, send)
+            await problem(KeyInvalid(), scope["path"])(scope, receive, send)
             return
         answer = await run_sync(self._begin, claim)
         if isinstance(answer, QingkaError):
-            await _problem(scope, answer)(scope, receive, send)
+            await problem(answer, scope["path"])(scope, receive, send)
         elif answer is not None:
             await answer(scope, receive, send)
         else:
@@ -214,16 +215,3 @@ def _replay_body(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-def _problem(scope: Scope, error: QingkaError) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": f"urn:qingka:error:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": scope["path"],
-        "code": error.code,
-        "remedy": error.remedy,
-    }
-    return JSONResponse(body, error.status, media_type="application/problem+json")

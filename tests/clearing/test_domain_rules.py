@@ -1,5 +1,6 @@
 """The domain rules of product.md section 5, one test each, named by the rule's number."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -17,14 +18,16 @@ from app.clearing import errors, prechecks, queries
 from app.clearing.service import attachments, handover, outcome, review
 from app.clearing.service.outcome import Evidence
 from app.clearing.states import RequestState
-from app.clearing.workflow import stage_clear, stage_done
+from app.clearing.workflow import operations, stage_clear, stage_done
+from app.clearing.workflow.context import Attempt, Context
 from app.contracts.devices import DeviceKind, DeviceReading, InvoiceType
 from app.contracts.faults import FAULTS, device_code
-from app.contracts.operations import TypeOutcome
+from app.contracts.operations import Operation, OperationKind, OperationState, TypeOutcome
 from app.contracts.periods import Period
 from app.contracts.tax_numbers import check_character, is_valid_tax_no, normalize_tax_no
 from app.core.db import Session
 from app.devices import service as devices_service
+from app.devices.connections import AgentClients
 from app.devices.schemas import DeviceUpdate
 from app.devices.states import TypeState, is_zombie, type_state, worst
 from app.enterprises.models import Enterprise, FilingCycle
@@ -178,13 +181,39 @@ def _config(kind: DeviceKind) -> DeviceConfig:
     )
 
 
-def test_rule_5_older_periods_first_and_every_type_reported_before_any_is_cleared(
-    facts: Callable[..., prechecks.Facts],
-) -> None:
+def test_rule_5_older_periods_first(facts: Callable[..., prechecks.Facts]) -> None:
     older = facts(reading={"monitor": {"report_from": datetime(2026, 9, 1)}})
     assert _check(older, "period.order").error_code == "device.several_periods"
-    names = stage_clear.run.__code__.co_names
-    assert names.index("REPORT") < names.index("CLEAR")
+
+
+def test_rule_5_all_is_reported_before_any_is_cleared_and_sub_machines_go_first(
+    office: "Office", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = office.operator(machines=(0, 1))
+    request_id = office.submit(subject)
+    office.execute(request_id)
+    main, sub = subject.device_ids
+    asked: list[tuple[OperationKind, Any]] = []
+
+    async def perform(_: Attempt, device_id: Any, kind: OperationKind, __: object) -> Operation:
+        asked.append((kind, device_id))
+        now = office.clock()
+        return Operation(
+            id=request_id,
+            device_number=NUMBER,
+            kind=kind,
+            period=DUE,
+            state=OperationState.SUCCEEDED,
+            created_at=now,
+            updated_at=now,
+        )
+
+    monkeypatch.setattr(operations, "perform", perform)
+    agents = AgentClients(office.database, office.settings)
+    context = Context(office.database, office.settings, office.clock, agents)
+    asyncio.run(stage_clear.run(Attempt(context, request_id, 1)))
+    report, clear = OperationKind.REPORT, OperationKind.CLEAR
+    assert asked == [(report, sub), (report, main), (clear, sub), (clear, main)]
 
 
 def test_rule_6_quarterly_filers_and_months_without_an_invoice_are_cleared_too(
