@@ -31,6 +31,7 @@ _COMMON_KEYS = frozenset(
         "password_file",
         "keyring",
         "timeout_seconds",
+        "minimum_version",
         "simulated",
     }
 )
@@ -44,7 +45,7 @@ _DRIVER_KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "operate_disk": (
         frozenset({"library", "bureau_url"}),
-        _XML_KEYS | {"calling_convention", "environment"},
+        _XML_KEYS | {"calling_convention", "environment", "interpreter"},
     ),
 }
 
@@ -80,6 +81,12 @@ class DeviceConfig(BaseModel):
         False, description="take the password from the operating system's keyring"
     )
     timeout_seconds: float | None = Field(None, gt=0, description="overrides the agent's")
+    minimum_version: str = Field(
+        "",
+        max_length=40,
+        pattern=r"\d|^$",
+        description="oldest device version (bbh) to work with, as the device writes it",
+    )
     simulated: bool = False
 
     url: HttpUrl | None = Field(None, description="tax_server: base of /SKServer/SKDo")
@@ -100,6 +107,9 @@ class DeviceConfig(BaseModel):
 
     library: Path | None = Field(None, description="operate_disk: the library with OperateDisk")
     calling_convention: Literal["cdecl", "stdcall"] = "cdecl"
+    interpreter: Path | None = Field(
+        None, description="Python that loads the library: a 32-bit library needs a 32-bit one"
+    )
     environment: dict[str, str] = Field(
         {}, description="further environment variables of the process that holds the library"
     )

@@ -144,7 +144,8 @@ class Bench:
         """The next call with this message goes wrong."""
         self.control_file.write_text(f"{fault} {message}\n")
 
-    def driver(self, timeout: float = 5.0, dialect: str = "component") -> XmlDriver:
+    def driver(self, timeout: float = 5.0, dialect: str = "component", **more: object) -> XmlDriver:
+        """The driver of this device; `more` are further keys of its configuration."""
         config = DeviceConfig.model_validate(
             {
                 "driver": "operate_disk",
@@ -155,6 +156,7 @@ class Bench:
                 "environment": self.environment,
                 "timeout_seconds": timeout,
                 "dialect": dialect,
+                **more,
             }
         )
         made = build(config, PASSWORD)

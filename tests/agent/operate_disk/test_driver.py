@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,8 @@ from app.contracts.operations import StepState
 from app.contracts.periods import Period
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.agent.operate_disk.conftest import Bench, MemorySteps
 
 
@@ -96,6 +99,16 @@ def test_a_query_that_goes_wrong_may_be_tried_again(bench: Bench, fault: str, co
         driver.read_info()
     assert caught.value.fault.code == code
     assert driver.read_info().number == bench.number
+
+
+def test_the_library_is_loaded_by_the_interpreter_that_is_named(
+    bench: Bench, tmp_path: Path
+) -> None:
+    interpreter = tmp_path / "python-32"
+    interpreter.write_text(f'#!/bin/sh\n: >"$0.used"\nexec {sys.executable} "$@"\n')
+    interpreter.chmod(0o700)
+    assert bench.driver(interpreter=interpreter).read_info().number == bench.number
+    assert (tmp_path / "python-32.used").exists()
 
 
 def test_a_configuration_without_library_is_refused() -> None:

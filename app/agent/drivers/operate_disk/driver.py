@@ -1,5 +1,7 @@
 """税控盘组件接口: the XML messages through the vendor's library on the PC that holds the disk."""
 
+import sys
+
 from app.agent.config import ConfigError, DeviceConfig
 from app.agent.drivers.operate_disk.process import LibraryCall
 from app.agent.drivers.operate_disk.transport import LibraryTransport
@@ -19,7 +21,12 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
         raise ConfigError("driver = 'operate_disk' 需要 library 和 bureau_url")
     timeout = config.timeout_seconds or DEFAULT_TIMEOUT
     dialect = dialect_of(config.dialect, config.fields, config.inverted_flags)
-    call = LibraryCall(config.library, config.calling_convention, config.environment)
+    call = LibraryCall(
+        config.library,
+        config.calling_convention,
+        config.environment,
+        interpreter=str(config.interpreter or sys.executable),
+    )
     return XmlDriver(
         FAMILY,
         config.kind,

@@ -14,41 +14,66 @@
  *     print     writes to standard output, then works as usual
  *
  * Build: cc -shared -fPIC -o simulator.so simulator.c
+ * For Windows: x86_64-w64-mingw32-gcc -shared -o simulator.dll simulator.c -lws2_32
  */
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#define EXPORTED __declspec(dllexport)
+#define MSG_NOSIGNAL 0
+#define close closesocket
+#define pause() Sleep(INFINITE)
+typedef SOCKET Socket;
+#define NO_SOCKET INVALID_SOCKET
+#else
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#define EXPORTED __attribute__((visibility("default")))
+typedef int Socket;
+#define NO_SOCKET (-1)
+#endif
 
 #define OUT_SIZE (100 * 1024)
 #define ANSWER_SIZE (256 * 1024)
 #define OVERRUN 1024
 
-static int connect_to_server(void) {
+/* Windows wants its socket library started; asking for it again does no harm. */
+static Socket open_socket(void) {
+#ifdef _WIN32
+    WSADATA started;
+    if (WSAStartup(MAKEWORD(2, 2), &started) != 0) return NO_SOCKET;
+#endif
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static Socket connect_to_server(void) {
     const char *address = getenv("QINGKA_VIRTUAL_ADDRESS");
     char host[64];
     int port;
-    if (address == NULL || sscanf(address, "%63[^:]:%d", host, &port) != 2) return -1;
+    if (address == NULL || sscanf(address, "%63[^:]:%d", host, &port) != 2) return NO_SOCKET;
     struct sockaddr_in server = {0};
     server.sin_family = AF_INET;
     server.sin_port = htons((unsigned short)port);
-    if (inet_pton(AF_INET, host, &server.sin_addr) != 1) return -1;
-    int connection = socket(AF_INET, SOCK_STREAM, 0);
-    if (connection < 0) return -1;
+    if (inet_pton(AF_INET, host, &server.sin_addr) != 1) return NO_SOCKET;
+    Socket connection = open_socket();
+    if (connection == NO_SOCKET) return NO_SOCKET;
     if (connect(connection, (struct sockaddr *)&server, sizeof server) != 0) {
         close(connection);
-        return -1;
+        return NO_SOCKET;
     }
     return connection;
 }
 
-static int send_all(int connection, const char *data, size_t size) {
+static int send_all(Socket connection, const char *data, size_t size) {
     while (size > 0) {
-        ssize_t sent = send(connection, data, size, MSG_NOSIGNAL);
+        long sent = (long)send(connection, data, size, MSG_NOSIGNAL);
         if (sent <= 0) return -1;
         data += sent;
         size -= (size_t)sent;
@@ -57,10 +82,10 @@ static int send_all(int connection, const char *data, size_t size) {
 }
 
 /* The whole HTTP answer, ended by a NUL; its size, or a negative number. */
-static long receive_all(int connection, char *answer, size_t room) {
+static long receive_all(Socket connection, char *answer, size_t room) {
     size_t size = 0;
-    ssize_t got;
-    while (size + 1 < room && (got = recv(connection, answer + size, room - 1 - size, 0)) > 0) {
+    long got;
+    while (size + 1 < room && (got = (long)recv(connection, answer + size, room - 1 - size, 0)) > 0) {
         size += (size_t)got;
     }
     answer[size] = '\0';
@@ -70,8 +95,8 @@ static long receive_all(int connection, char *answer, size_t room) {
 static int forward(const char *in, char *out) {
     static char answer[ANSWER_SIZE];
     char head[256];
-    int connection = connect_to_server();
-    if (connection < 0) return -1;
+    Socket connection = connect_to_server();
+    if (connection == NO_SOCKET) return -1;
     snprintf(head, sizeof head,
              "POST /SKServer/SKDo HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
              "Content-Length: %zu\r\nConnection: close\r\n\r\n",
@@ -115,7 +140,7 @@ static void crash(void) {
     *nowhere = 1;
 }
 
-__attribute__((visibility("default"))) int OperateDisk(const char *in, char *out) {
+EXPORTED int OperateDisk(const char *in, char *out) {
     char fault[32];
     take_fault(in, fault, sizeof fault);
     if (strcmp(fault, "hang") == 0) sleep_for_ever();
