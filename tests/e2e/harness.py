@@ -54,11 +54,19 @@ def until(question: Callable[[], T], *, seconds: float = 60.0, what: str = "") -
 
 
 class Program:
-    """One of our own programs as a process; `address` is what its ready line names."""
+    """One of our own programs as a process; `address` is what its ready line names.
+
+    A worker has no address: it names itself, `worker ready NAME`.
+    """
 
     def __init__(
-        self, *arguments: str, environment: Mapping[str, str], prefix: Sequence[str] = ()
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        prefix: Sequence[str] = (),
+        ready: str = "ready on ",
     ) -> None:
+        self._ready_line = ready
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", *arguments],
             env=environment,
@@ -91,8 +99,8 @@ class Program:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.lines.append(line.rstrip())
-            if "ready on " in line:
-                self.address = line.split("ready on ", 1)[1].strip()
+            if self._ready_line in line:
+                self.address = line.split(self._ready_line, 1)[1].strip()
                 self._ready.set()
         self._ready.set()
 
@@ -329,15 +337,22 @@ class World:
         settle: float = 0.2,
         settings: Mapping[str, str] | None = None,
         server_prefix: Sequence[str] = (),
+        port: int = 0,
     ) -> None:
-        """`server_prefix` are the words of a command that runs the server, e.g. in a namespace."""
+        """`server_prefix` are the words of a command that runs the server, e.g. in a namespace.
+
+        The database is a SQLite file, a copy of `template`, unless the settings name another one,
+        which is migrated already. Port 0 is any free one.
+        """
         self.folder = folder
         self._server_prefix = server_prefix
+        self._port = port
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True)
         shutil.copy(template, self.data_dir / "qingka.db")
         self.environment = self._environment(settings or {})
-        self.database = Database(f"sqlite:///{self.data_dir / 'qingka.db'}")
+        file = f"sqlite:///{self.data_dir / 'qingka.db'}"
+        self.database = Database(self.environment.get("QINGKA_DATABASE_URL", file))
         self.simulation = Simulation(folder / "virtual", self.environment, seconds)
         self._numbers = [self._new_device(place) for place in range(devices)]
         self._write_agent_config(settle)
@@ -347,17 +362,25 @@ class World:
         self._taken = 0
         self._extra = 0
         self._agents: list[RemoteAgent] = []
+        self._workers: list[Program] = []
 
     # -- processes -------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the server and wait until it is ready."""
         self._server = Program(
-            *("app.cli", "serve", "--port", "0"),
+            *("app.cli", "serve", "--port", str(self._port)),
             environment=self.environment,
             prefix=self._server_prefix,
         )
         self.api = self.client(self.admin_key)
+
+    def worker(self, **settings: str) -> Program:
+        """A `qingka worker` beside the server, with further settings; its `address` is its name."""
+        environment = self.environment | settings
+        worker = Program("app.cli", "worker", environment=environment, ready="worker ready ")
+        self._workers.append(worker)
+        return worker
 
     def kill(self) -> None:
         """kill -9 the server."""
@@ -375,6 +398,8 @@ class World:
 
     def close(self) -> None:
         """End everything."""
+        for worker in self._workers:
+            worker.stop()
         for agent in self._agents:
             agent.stop()
         self.stop()
