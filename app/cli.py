@@ -8,22 +8,26 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from app.startup import putting_together
 
-from app import __version__
-from app.accounts.cli import account_app, api_key_app
-from app.agent.cli import agent as agent_app
-from app.agent.config import ConfigError
-from app.agent.virtual.cli import app as virtual_app
-from app.backups.cli import app as backup_app
-from app.clearing.cli import clear, use_engine
-from app.core import migrate as migrations
-from app.core.db import Database
-from app.core.logging import configure
-from app.invoices.cli import app as import_app
-from app.settings import Settings, load_settings
-from app.system.audit_cli import app as audit_app
-from app.system.doctor import doctor
+with putting_together():
+    import typer
+
+    from app import __version__
+    from app.accounts.cli import account_app, api_key_app
+    from app.agent.cli import agent as agent_app
+    from app.agent.config import ConfigError
+    from app.agent.virtual.cli import app as virtual_app
+    from app.backups.cli import app as backup_app
+    from app.backups.cli import use_rules
+    from app.clearing.cli import clear, use_engine
+    from app.core import migrate as migrations
+    from app.core.db import Database
+    from app.core.logging import configure
+    from app.invoices.cli import app as import_app
+    from app.settings import Settings, load_settings
+    from app.system.audit_cli import app as audit_app
+    from app.system.doctor import doctor
 
 app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
 app.add_typer(account_app, name="account")
@@ -38,6 +42,15 @@ app.add_typer(backup_app, name="backup")
 app.add_typer(audit_app, name="audit")
 app.add_typer(import_app, name="import")
 app.command()(doctor)
+
+
+def _apply_rules(settings: Settings, database: Database) -> None:
+    from app.system.rules import Rules
+
+    Rules(settings).refresh(database)
+
+
+use_rules(_apply_rules)
 
 
 @app.command()
@@ -62,7 +75,8 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="模拟设备的演示环境")] = False,
 ) -> None:
     """启动页面、接口、工作流与内置设备代理。"""
-    from app import serving
+    with putting_together():
+        from app import serving
 
     settings = load_settings()
     configure(settings.log_level)

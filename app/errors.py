@@ -4,7 +4,7 @@ An error is a fact (`RequestAlreadyReviewed`), defined next to the rule it expre
 stable code, a sentence and a remedy. `error_handlers` renders it as problem+json and as a page.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class QingkaError(Exception):
@@ -28,6 +28,8 @@ class QingkaError(Exception):
         self.detail = detail or self.title
         self.errors = errors or {}
         self.headers = headers or {}
+        self.extensions: dict[str, Any] = {}
+        """Further members of the problem (RFC 9457, 3.2), for programs."""
 
 
 class NotFound(QingkaError):

@@ -13,7 +13,7 @@ from app.calendar import service as calendar_service
 from app.calendar.rules import Source
 from app.contracts.periods import Period
 from app.core.clock import local_date
-from app.core.db import Session
+from app.core.db import Session, unchanged
 from app.core.web import clock_of, database_of
 from app.notifications import queries as notifications_queries
 
@@ -71,6 +71,7 @@ _MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
             _Item("操作员", "/settings/operators"),
             _Item("账号", "/settings/accounts", Permission.ADMIN),
             _Item("API 密钥", "/settings/api-keys", Permission.ADMIN),
+            _Item("征期日历", "/settings/calendar"),
             _Item("设备代理", "/devices/agents", Permission.DEVICES_WRITE),
             _Item("通知渠道", "/settings/channels", Permission.ADMIN),
             _Item("Webhook", "/settings/webhooks", Permission.ADMIN),
@@ -108,21 +109,22 @@ def _me(principal: Principal | None) -> Me | None:
 def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list[dict[str, Any]]:
     if principal is None or principal.must_change_password:
         return []
+    here = _best_match(path)
     groups = []
     for title, items in _MENU:
         allowed = [item for item in items if principal.can(item.permission)]
         if allowed:
             groups.append(
-                {"title": title, "items": [_entry(item, path, counts) for item in allowed]}
+                {"title": title, "items": [_entry(item, here, counts) for item in allowed]}
             )
     return groups
 
 
-def _entry(item: _Item, path: str, counts: dict[str, int]) -> dict[str, Any]:
+def _entry(item: _Item, here: str | None, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "label": item.label,
         "href": item.href,
-        "current": item.href == _best_match(path),
+        "current": item.href == here,
         "count": counts.get(item.href),
         "bad": False,
     }
@@ -144,10 +146,18 @@ def _facts(request: Request, principal: Principal | None) -> tuple[Deadline | No
         deadline = _deadline(session, local_date(clock_of(request)()))
         if not principal.is_person:
             return deadline, {}
-        unread = notifications_queries.count_unread(session, principal.id)
+        unread = unchanged(
+            session,
+            ("unread notifications", principal.id),
+            lambda reading: notifications_queries.count_unread(reading, principal.id),
+        )
     return deadline, {"/notifications": unread}
 
 
 def _deadline(session: Session, today: date) -> Deadline:
-    found = calendar_service.deadline_for(session, Period.of(today))
+    found = unchanged(
+        session,
+        ("deadline", Period.of(today)),
+        lambda reading: calendar_service.deadline_for(reading, Period.of(today)),
+    )
     return Deadline(found.deadline, (found.deadline - today).days, found.source != Source.RULE)

@@ -27,6 +27,7 @@ from app.core.db import Database
 from app.core.http import BodyLimit, ChangesGate, CrossSiteGuard, SecurityHeaders
 from app.core.logging import get_logger
 from app.core.metrics import Measured, RequestMetrics
+from app.core.threads import THREADS
 from app.devices import service as devices_service
 from app.devices.agents import register_mounted
 from app.devices.connections import AgentClients
@@ -42,10 +43,6 @@ log = get_logger(__name__)
 
 CHANGES_AT_ONCE = 32
 """State changes let in at once: well below THREADS, see ChangesGate."""
-
-THREADS = 200
-"""For requests. One that waits for its turn to write keeps its thread, and the one that has the turn needs
-a thread to come to its end: with fewer threads than writers at once they would wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +91,7 @@ def create_app(
         executor_id=executor_id,
     )
     error_handlers.install(app)
-    app.include_router(api_router)
-    app.include_router(pages_router)
+    app.router.routes += [*api_router.routes, *pages_router.routes]
     app.mount("/static", _CachedStatic(directory=ROOT / "static"), name="static")
     _add_middleware(app, settings, database, clock, agent)
     return app

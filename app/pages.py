@@ -1,10 +1,10 @@
 """The list of routers of HTML pages."""
 
-from fastapi import APIRouter
-
 from app.accounts.pages import router as accounts
 from app.backups.pages import router as backups
+from app.calendar.pages import router as calendar
 from app.clearing.pages import router as clearing
+from app.core.routing import Router
 from app.devices.pages import router as devices
 from app.enterprises.pages import router as enterprises
 from app.inspections.pages import router as inspections
@@ -19,7 +19,7 @@ from app.system.pages import router as system
 from app.system.probes import router as probes
 from app.system.rules_pages import router as rules
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 for _part in (
     probes,
     api_docs,
@@ -29,6 +29,7 @@ for _part in (
     invoices,
     enterprises,
     operators,
+    calendar,
     backups,
     notifications,
     audit,

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     min_days_between_clearings: int = Field(
         20, ge=0, description="clearing sooner than this is a warning"
     )
+    review_required_default: bool = Field(
+        True,
+        description="whether clearings of a new enterprise need a review unless said otherwise",
+    )
     backup_min_free_mb: int = Field(200, ge=0, description="free space required before a clearing")
     backup_dir: Path | None = Field(
         None, description="where backups go; empty: in the data directory"

@@ -1,5 +1,6 @@
-"""Memory of processes, from /proc: resident in all, and what is a process's own."""
+"""Memory and processor time of processes, from /proc: resident in all, and what is a process's own."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Self
 from app.settings import ROOT
 
 SAMPLE_SECONDS = 0.02
+QUIET_SECONDS = 2.0
 
 
 class CommandFailed(Exception):
@@ -39,6 +41,28 @@ def memory_of(pid: int) -> Memory:
 
 def _megabytes(text: str | None) -> float:
     return 0.0 if text is None else int(text.split()[0]) / 1024
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used so far, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    user, system = fields.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def await_quiet(pid: int, *, share: float = 0.1, limit: float = 600.0) -> None:
+    """Wait until a process has used less than that share of a processor for two seconds.
+
+    A server that has just met a full register tells people of every device near its lock date first; that is
+    work of a day, not of a page.
+    """
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        before = processor_seconds(pid)
+        time.sleep(QUIET_SECONDS)
+        if processor_seconds(pid) - before < share * QUIET_SECONDS:
+            return
+    raise TimeoutError(f"{pid} was still busy after {limit:g} s")
 
 
 class PeakMemory:

@@ -21,6 +21,7 @@ from app.core.pagination import PageRequest, encode_cursor
 from app.operators import queries
 from app.operators.models import Operator
 from scripts.bench_load import Target, load, medians, percentile, rates
+from scripts.bench_memory import await_quiet
 from scripts.bench_options import Options
 from scripts.bench_seed import device_number, seed_operators
 from scripts.bench_table import Figure, at_least, at_most, below, skipped
@@ -45,6 +46,7 @@ def figures(options: Options, folder: Path) -> Iterator[Figure]:
     try:
         seed_operators(rig.database, options.operators)
         rig.start()
+        await_quiet(rig.server.pid)
         bare = _reference(rig, "bare", "scripts.bench_bare", rig.data_dir / "qingka.db")
         try:
             yield from _of_pages(rig, bare, options, wanted)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from pydantic import SecretStr
 
 from app.accounts import queries, service
@@ -26,13 +26,14 @@ from app.accounts.service.update import update_account
 from app.core.db import Session
 from app.core.etags import IfMatch, require_match, set_etag
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 
 KEY_LIFETIME = timedelta(days=365)
 """How long a key lives unless its maker says otherwise."""
 
-router = APIRouter(tags=["账号"])
+router = Router(tags=["账号"])
 
 
 @router.get("/me")

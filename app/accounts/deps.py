@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.accounts.principal import PERMISSION_NAMES, Permission, Principal, PrincipalKind
@@ -14,6 +13,7 @@ from app.accounts.service.sessions import authenticate_session, cookie_name
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.core.ratelimit import RateLimiter
+from app.core.threads import on_thread
 from app.core.web import client_ip, clock_of, database_of, settings_of, wants_html
 from app.errors import Forbidden, TooManyRequests, Unauthenticated
 
@@ -38,12 +38,19 @@ def principal_of(request: Request) -> Principal | None:
     return cast(Principal | None, getattr(request.state, "principal", None))
 
 
-def signed_in(
+async def signed_in(
     request: Request,
     response: Response,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Principal:
     """The principal, even when a change of password is due. Raises Unauthenticated."""
+    return await on_thread(identify, request, response, bearer)
+
+
+def identify(
+    request: Request, response: Response, bearer: HTTPAuthorizationCredentials | None
+) -> Principal:
+    """The same on this thread."""
     if bearer is not None:
         principal = _by_api_key(request, response, bearer.credentials)
     elif (by_cookie := session_principal(request)) is not None:
@@ -118,9 +125,10 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 def require(permission: Permission) -> Callable[..., Awaitable[Principal]]:
     """A dependency that gives the principal if allowed; else the refusal is audited and answered 403."""
 
-    async def permitted(request: Request, principal: CurrentPrincipal) -> Principal:
+    async def permitted(request: Request, signed_in: SignedIn) -> Principal:
+        principal = await current_principal(signed_in)
         if not principal.can(permission):
-            await run_in_threadpool(_record_refusal, request, principal, permission)
+            await on_thread(_record_refusal, request, principal, permission)
             raise Forbidden(f"需要权限：{PERMISSION_NAMES[permission]}（{permission}）")
         return principal
 

@@ -61,9 +61,9 @@ _OPEN_SESSION: sa.Select[Any] = (
 )
 
 
-def open_session(session: Session, token_hash: str) -> Any | None:
+def open_session(connection: sa.Connection, token_hash: str) -> Any | None:
     """One row with everything a request of this session needs, or None; expiry is the caller's."""
-    return session.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
+    return connection.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
 
 
 _API_KEY = sa.select(
@@ -78,9 +78,9 @@ _API_KEY = sa.select(
 )
 
 
-def api_key_in_use(session: Session, key_hash: str) -> Any | None:
+def api_key_in_use(connection: sa.Connection, key_hash: str) -> Any | None:
     """One row with what a request of this key needs, or None when revoked; expiry is the caller's."""
-    return session.execute(_API_KEY, {"key_hash": key_hash}).one_or_none()
+    return connection.execute(_API_KEY, {"key_hash": key_hash}).one_or_none()
 
 
 def account_by_name(session: Session, name: str) -> Account | None:

@@ -23,6 +23,7 @@ from app.agent.auth import Guard, TokenHash
 from app.agent.runtime import Runtime
 from app.contracts.devices import (
     AgentStatus,
+    BureauView,
     DeviceInvoice,
     DeviceReading,
     DeviceSummary,
@@ -99,6 +100,11 @@ def _reading_routes(runtime: Runtime) -> APIRouter:
     def invoices(number: str, period: Period) -> list[DeviceInvoice]:
         """The device's invoices of a month."""
         return runtime.invoices(number, period)
+
+    @router.get("/devices/{number}/bureau")
+    def bureau(number: str) -> BureauView:
+        """Where the bureau stands with every authorised type; changes nothing."""
+        return runtime.bureau_view(number)
 
     return router
 

@@ -111,6 +111,10 @@ class Journal:
             ).fetchall()
         return [Unfinished(UUID(row["id"]), row["device"]) for row in found]
 
+    def has_unfinished(self, device: str) -> bool:
+        """Whether an operation on this device is under way, or waits to go on."""
+        return any(one.device == device for one in self.unfinished())
+
     def has_unknown(self, device: str) -> bool:
         """Whether the outcome of an operation on this device is being found out."""
         with self._reading() as connection:

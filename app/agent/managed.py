@@ -75,6 +75,7 @@ class ManagedDevice:
             state=LinkState.DISCONNECTED,
             simulated=simulated,
             can_set_clock=Capability.SET_CLOCK in driver.capabilities,
+            minimum_version=config.minimum_version,
         )
 
     @property
@@ -133,6 +134,7 @@ class ManagedDevice:
             read_at=self._clock(),
             sent_at=before + (after - before) / 2,
             bureau_reachable=self.driver.bureau_reachable(info),
+            clear_groups=tuple(self.driver.clear_groups(info.invoice_types)),
         )
 
     def query(self, call: Callable[[DeviceInfo], T]) -> T:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app import __version__
 from app.agent import errors
-from app.agent.drivers.base import Capability, DeviceRefused
+from app.agent.drivers.base import Capability, DeviceRefused, DeviceUnavailable
 from app.agent.drivers.registry import FAMILIES
 from app.agent.events import EventBuffer
 from app.agent.journal import Journal, OperationConflict
@@ -24,6 +24,7 @@ from app.agent.watch import LOCAL_DRIVERS, Watch
 from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
     AgentStatus,
+    BureauView,
     DeviceInfo,
     DeviceInvoice,
     DeviceReading,
@@ -35,7 +36,7 @@ from app.contracts.operations import (
     Operation,
     OperationRequest,
 )
-from app.contracts.periods import Period
+from app.contracts.periods import Period, reported_period
 from app.core.clock import Clock
 from app.core.logging import get_logger
 
@@ -154,6 +155,29 @@ class Runtime:
             return list(chain.from_iterable(found))
 
         return self._on_port(device, lambda: device.query(read))
+
+    def bureau_view(self, number: str) -> BureauView:
+        """Where the bureau stands with every authorised type. Raises like `read`.
+
+        Never between the messages of an operation: `device.busy` while one of this device is open.
+        """
+        device = self._find(number)
+        _require(device, Capability.BUREAU_VIEW)
+
+        def ask(info: DeviceInfo) -> BureauView:
+            if self.journal.has_unfinished(number):
+                raise DeviceUnavailable(fault("device.busy"))
+            about = {
+                one.invoice_type: reported_period(one.lock_date, one.last_reported_at)
+                for one in device.read_monitors(info, info.invoice_types)
+            }
+            types = tuple(
+                one.model_copy(update={"period": about[one.invoice_type]})
+                for one in device.driver.bureau_view(info)
+            )
+            return BureauView(number=number, asked_at=self._clock(), types=types)
+
+        return self._on_port(device, lambda: device.query(ask))
 
     def self_test(self, place: int) -> SelfTest:
         """自检 of the device at this place in `devices`; what was found is kept. Raises `DriverError`."""

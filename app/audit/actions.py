@@ -60,12 +60,14 @@ class AuditAction(StrEnum):
     CLEARING_DECIDED = "clearing.decided"
     CLEARING_CONFIRMED = "clearing.confirmed"
     CLEARING_ATTACHED = "clearing.attached"
+    CLEARING_WARNINGS_ACCEPTED = "clearing.warnings_accepted"
     CLEARING_HANDED_OVER = "clearing.handed_over"
     CLEARING_EXPORTED = "clearing.exported"
     BATCH_CREATED = "batch.created"
     BATCH_PAUSED = "batch.paused"
     BATCH_RESUMED = "batch.resumed"
     BATCH_RETRIED = "batch.retried"
+    BATCH_EXPORTED = "batch.exported"
     RECONCILIATION_RUN = "reconciliation.run"
     RECONCILIATION_HANDLED = "reconciliation.handled"
     BACKUP_CREATED = "backup.created"
@@ -157,12 +159,14 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.CLEARING_DECIDED: "人工认定清卡结果",
     AuditAction.CLEARING_CONFIRMED: "确认清卡成功",
     AuditAction.CLEARING_ATTACHED: "添加异常清卡附件",
+    AuditAction.CLEARING_WARNINGS_ACCEPTED: "确认清卡提醒",
     AuditAction.CLEARING_HANDED_OVER: "移交清卡申请",
     AuditAction.CLEARING_EXPORTED: "导出清卡记录",
     AuditAction.BATCH_CREATED: "批量清卡",
     AuditAction.BATCH_PAUSED: "暂停批量清卡",
     AuditAction.BATCH_RESUMED: "继续批量清卡",
     AuditAction.BATCH_RETRIED: "重试批量清卡中失败的申请",
+    AuditAction.BATCH_EXPORTED: "导出批量清卡结果",
     AuditAction.RECONCILIATION_RUN: "执行核对",
     AuditAction.RECONCILIATION_HANDLED: "处理核对差异",
     AuditAction.BACKUP_CREATED: "创建备份",

@@ -1,7 +1,7 @@
 """Every select of the trail for pages, the API and exports."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -63,6 +63,17 @@ def for_object(
 def by_seq(session: Session, seq: int) -> AuditRecord | None:
     """One record."""
     return session.get(AuditRecord, seq)
+
+
+def newest_of(session: Session, actions: Collection[str]) -> AuditRecord | None:
+    """The newest record of these actions."""
+    statement = (
+        select(AuditRecord)
+        .where(col(AuditRecord.action).in_(list(actions)))
+        .order_by(col(AuditRecord.seq).desc())
+        .limit(1)
+    )
+    return session.exec(statement).first()
 
 
 def oldest_first(session: Session, wanted: AuditFilter, *, until: int) -> Iterator[AuditRecord]:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import BackupRestorer, ClearingRequester, Reader
@@ -28,9 +28,10 @@ from app.backups.service.reading import GoodCopy
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 
-router = APIRouter(prefix="/backups", tags=["备份"])
+router = Router(prefix="/backups", tags=["备份"])
 _CHUNK = 1 << 18
 
 

@@ -1,7 +1,7 @@
 """`qingka backup`: create, list, verify, restore, drill, prune, rotate."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,14 @@ class _World:
     storage: Storage
 
 
+_rules: list[Callable[[Settings, Database], None]] = []
+
+
+def use_rules(apply: Callable[[Settings, Database], None]) -> None:
+    """Assembly says how the rules that admins have set at run time are applied to the settings."""
+    _rules[:] = [apply]
+
+
 @contextmanager
 def _world() -> Iterator[_World]:
     """Settings, migrated database and storage; an error is said with what to do, and exits with 1."""
@@ -44,6 +52,8 @@ def _world() -> Iterator[_World]:
     try:
         with _said():
             migrate.upgrade(database)
+            for apply in _rules:
+                apply(settings, database)
             yield _World(settings, database, storage_of(settings))
     finally:
         database.dispose()

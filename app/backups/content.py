@@ -10,6 +10,9 @@ from app.backups.models import BackupKind
 from app.backups.rows import Row
 from app.core.db import Session
 
+Cells = Callable[[Row], tuple[Any, ...]]
+"""What a sheet shows of a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -22,7 +25,7 @@ class Table:
     rows: Callable[[Session], Iterator[Row]]
     title: str = ""
     header: tuple[str, ...] = ()
-    cells: Callable[[Row], tuple[Any, ...]] | None = None
+    cells: Cells | None = None
 
 
 @dataclass(frozen=True, slots=True)

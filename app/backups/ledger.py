@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.accounts.principal import SYSTEM
 from app.backups.content import Table
-from app.backups.rows import Row, row_of
+from app.backups.rows import Row, encoded
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.invoices import queries as invoices_queries
@@ -39,8 +39,13 @@ def device_rows(session: Session, device_id: UUID, period: Period | None) -> Ite
         InvoiceFilter(device_id=device_id, period=period, draft=False),
         InvoiceFilter(device_id=device_id, draft=True),
     ):
-        for invoice in invoices_queries.iterate(session, principal=SYSTEM, wanted=wanted):
-            yield row_of(invoice)
+        yield from rows(session, wanted)
+
+
+def rows(session: Session, wanted: InvoiceFilter) -> Iterator[Row]:
+    """The invoices of the filter, the oldest first, as a backup holds them."""
+    for row in invoices_queries.iterate_rows(session, principal=SYSTEM, wanted=wanted):
+        yield encoded(row)
 
 
 def _cells(row: Row) -> tuple[Any, ...]:

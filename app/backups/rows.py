@@ -19,12 +19,17 @@ _BATCH = 1000
 
 def row_of(instance: SQLModel) -> dict[str, Any]:
     """Every column of a row: what a restore needs to bring it back exactly."""
-    return {name: encode(getattr(instance, name)) for name in sorted(type(instance).model_fields)}
+    return {name: encode(getattr(instance, name)) for name in _names(type(instance))}
+
+
+@cache
+def _names(model: type[SQLModel]) -> tuple[str, ...]:
+    return tuple(sorted(model.model_fields))
 
 
 def encode(value: Any) -> Any:
     """A column's value as JSON can hold it."""
-    if value is None or isinstance(value, bool | int | dict | list):
+    if type(value) is str or value is None or isinstance(value, bool | int | dict | list):
         return value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

@@ -2,29 +2,53 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
+
+
+class Sheet:
+    """The one sheet of a workbook; used through `workbook`. Text stays text: none becomes a formula."""
+
+    def __init__(self, book: xlsxwriter.Workbook, sheet: Worksheet, path: Path) -> None:
+        self._book = book
+        self._sheet = sheet
+        self._path = path
+        self._next = 1
+
+    def add(self, row: Sequence[Any]) -> None:
+        """One more row."""
+        for column, value in enumerate(row):
+            if isinstance(value, int | float):
+                self._sheet.write_number(self._next, column, value)
+            elif value is not None and value != "":
+                self._sheet.write_string(self._next, column, str(value))
+        self._next += 1
+
+    def finish(self) -> Path:
+        """The file, complete; nothing can be added any more."""
+        self._book.close()
+        return self._path
 
 
 @contextmanager
-def workbook(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[Path]:
-    """A temporary .xlsx with one sheet; text stays text, so nothing in it can become a formula."""
+def workbook(title: str, header: Sequence[str]) -> Iterator[Sheet]:
+    """A temporary .xlsx with one sheet, filled row by row with constant memory."""
     descriptor, name = tempfile.mkstemp(suffix=".xlsx")
     os.close(descriptor)
     path = Path(name)
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    book = xlsxwriter.Workbook(name, {"constant_memory": True})
     try:
-        with xlsxwriter.Workbook(name, options) as book:
-            sheet = book.add_worksheet(title)
-            bold = book.add_format({"bold": True})
-            sheet.write_row(0, 0, header, bold)
-            sheet.freeze_panes(1, 0)
-            for index, row in enumerate(rows, start=1):
-                sheet.write_row(index, 0, row)
-        yield path
+        sheet = book.add_worksheet(title)
+        for column, text in enumerate(header):
+            sheet.write_string(0, column, text, book.add_format({"bold": True}))
+        sheet.freeze_panes(1, 0)
+        yield Sheet(book, sheet, path)
     finally:
+        if not book.fileclosed:
+            book.close()
         path.unlink(missing_ok=True)

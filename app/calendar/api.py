@@ -3,19 +3,29 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from app.accounts.deps import Admin, Reader
 from app.calendar import service
 from app.calendar.models import CalendarOverride
 from app.calendar.rules import Source
-from app.calendar.schemas import FilingDeadlinePublic, OverrideCreate, OverridePublic, Region
+from app.calendar.schemas import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    FilingDeadlinePublic,
+    OverrideCreate,
+    OverridePublic,
+    Region,
+)
 from app.contracts.periods import Period
+from app.core.routing import Router
 from app.core.web import ClockDep, Reading, Writing
 
-router = APIRouter(prefix="/calendar", tags=["征期日历"])
+router = Router(prefix="/calendar", tags=["征期日历"])
 
-Year = Annotated[int, Path(ge=2000, le=2099)]
+Year = Annotated[
+    str, Path(description=f"{FIRST_YEAR} to {LAST_YEAR}; others: calendar.year_out_of_range")
+]
 RegionQuery = Annotated[Region, Query(description="code of a tax authority, for regional notices")]
 
 
@@ -24,7 +34,7 @@ def filing_deadlines(
     year: Year, session: Reading, _: Reader, region: RegionQuery = ""
 ) -> list[FilingDeadlinePublic]:
     """The deadlines of the twelve months: published, by rule (推算), or overridden."""
-    found = service.deadlines_of_year(session, year, region=region)
+    found = service.deadlines_of_year(session, service.known_year(year), region=region)
     return [FilingDeadlinePublic.model_validate(deadline) for deadline in found]
 
 

@@ -10,6 +10,9 @@ from app.calendar.rules import Source
 from app.contracts.periods import Period
 from app.core.schemas import Input, LongName
 
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""The calendar knows these years."""
+
 Region = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,11}$")]
 """How the codes of the tax authorities concerned begin; empty: all of them."""
 

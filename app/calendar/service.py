@@ -11,6 +11,7 @@ from app.audit.actor import Actor
 from app.calendar import queries
 from app.calendar.models import CalendarOverride
 from app.calendar.rules import FilingDeadline, Source, statutory_deadline
+from app.calendar.schemas import FIRST_YEAR, LAST_YEAR
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.errors import Invalid, NotFound
@@ -25,6 +26,14 @@ class DeadlineOutOfRange(Invalid):
     code = "calendar.deadline_out_of_range"
     title = "申报期限与月份不符"
     remedy = "期限应在该月 1 日之后、不晚于其后第三个月初。请核对通知。"
+
+
+class YearOutOfRange(Invalid):
+    """The calendar knows no such year."""
+
+    code = "calendar.year_out_of_range"
+    title = "征期日历没有这一年"
+    remedy = f"请选择 {FIRST_YEAR} 到 {LAST_YEAR} 之间的年份。"
 
 
 class OverrideNotFound(NotFound):
@@ -66,8 +75,16 @@ def _months(first: Period, last: Period) -> Iterator[Period]:
     yield last
 
 
+def known_year(text: str) -> int:
+    """The year of a text. Raises YearOutOfRange."""
+    if not (text.isascii() and text.isdigit() and FIRST_YEAR <= int(text) <= LAST_YEAR):
+        raise YearOutOfRange(f"{text[:10]} 不在 {FIRST_YEAR} 到 {LAST_YEAR} 之间")
+    return int(text)
+
+
 def deadlines_of_year(session: Session, year: int, *, region: str = "") -> list[FilingDeadline]:
-    """The twelve deadlines of a year (2000..2099)."""
+    """The twelve deadlines of a year. Raises YearOutOfRange."""
+    known_year(str(year))
     return deadlines_between(session, Period(f"{year}-01"), Period(f"{year}-12"), region=region)
 
 
@@ -110,8 +127,10 @@ def set_override(
     return override
 
 
-def remove_override(session: Session, *, override_id: UUID, actor: Actor, at: datetime) -> None:
-    """Go back to the statutory deadline. Raises OverrideNotFound."""
+def remove_override(
+    session: Session, *, override_id: UUID, actor: Actor, at: datetime
+) -> CalendarOverride:
+    """Go back to the statutory deadline; gives what was removed. Raises OverrideNotFound."""
     override = queries.override_by_id(session, override_id)
     if override is None:
         raise OverrideNotFound
@@ -119,6 +138,7 @@ def remove_override(session: Session, *, override_id: UUID, actor: Actor, at: da
     session.delete(override)
     session.flush()
     _record(session, AuditAction.CALENDAR_OVERRIDE_REMOVED, override, before, actor, at)
+    return override
 
 
 def _choose(month: Period, overrides: Iterable[CalendarOverride], region: str) -> FilingDeadline:

@@ -4,37 +4,40 @@ from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response, UploadFile
+from fastapi import Depends, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import live, prechecks, queries
+from app.clearing import check_queries, live, prechecks, queries
+from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
 from app.clearing.deps import VisibleRequest
 from app.clearing.examination import Examiner
+from app.clearing.models import ClearingRequest
 from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.schemas import (
     AttachmentPublic,
-    CheckPublic,
     ExecuteBody,
-    PreChecksPublic,
     RecordPublic,
     RejectBody,
     RequestCreate,
     RequestPublic,
     ReviewBody,
 )
-from app.clearing.service import attachments, control, review, submit
+from app.clearing.service import attachments, caution, control, review, submit
 from app.clearing.states import RequestState
 from app.contracts.periods import Period
 from app.core import sse
+from app.core.clock import Clock
+from app.core.db import Session
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 
-router = APIRouter(tags=["清卡"])
+router = Router(tags=["清卡"])
 
 
 @router.get("/operators/{operator_id}/pre-checks")
@@ -92,6 +95,13 @@ def submit_request(
 def get_request(session: Reading, request: VisibleRequest) -> RequestPublic:
     """One request with how far it is."""
     return request_public(session, request)
+
+
+@router.get("/clearing-requests/{request_id}/pre-checks")
+def request_checks(session: Reading, request: VisibleRequest) -> list[KeptCheckPublic]:
+    """The pre-checks of the newest attempt, with what they looked at; empty before the first."""
+    found = check_queries.newest_of_request(session, request.id)
+    return [KeptCheckPublic.model_validate(check) for check in found]
 
 
 def _reviewing(
@@ -161,6 +171,17 @@ def _stepped_up(
 SteppedUp = Annotated[Principal, Depends(_stepped_up)]
 
 
+def _accept(
+    session: Session,
+    request: ClearingRequest,
+    body: ExecuteBody | None,
+    principal: Principal,
+    clock: Clock,
+) -> None:
+    codes = body.accepted_warnings if body else None
+    caution.accept(session, request, codes, principal=principal, clock=clock)
+
+
 @router.post("/clearing-requests/{request_id}/execute", status_code=202)
 def execute_request(
     principal: SteppedUp,
@@ -169,9 +190,11 @@ def execute_request(
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
+    body: ExecuteBody | None = None,
 ) -> RequestPublic:
     """Start now; follow it at `Location`."""
     request = queries.request_for_change(session, request_id, principal)
+    _accept(session, request, body, principal, clock)
     control.execute(session, request, principal=principal, settings=settings, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
@@ -184,9 +207,11 @@ def retry_request(
     request_id: UUID,
     clock: ClockDep,
     response: Response,
+    body: ExecuteBody | None = None,
 ) -> RequestPublic:
     """Run a failed request again. Always safe: nothing that was done is done twice."""
     request = queries.request_for_change(session, request_id, principal)
+    _accept(session, request, body, principal, clock)
     control.retry(session, request, principal=principal, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)

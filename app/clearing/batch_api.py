@@ -1,19 +1,24 @@
 """REST API of batches: many operators with one confirmation."""
 
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Query, Response
+from starlette.responses import StreamingResponse
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
 from app.accounts.principal import Permission
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import queries
+from app.clearing import batch_export, queries
+from app.clearing.batch_schemas import BatchCreate, BatchPublic, RetryFailedBody
 from app.clearing.public import batch_public
-from app.clearing.schemas import BatchCreate, BatchPublic
+from app.clearing.records_export import Export
 from app.clearing.service import batch as batches
+from app.core.routing import Router
+from app.core.tabular import TableFormat, disposition
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 
-router = APIRouter(prefix="/clearing-batches", tags=["批量清卡"])
+router = Router(prefix="/clearing-batches", tags=["批量清卡"])
 
 
 @router.post("", status_code=202)
@@ -68,11 +73,42 @@ def resume_batch(
 
 @router.post("/{batch_id}/retry-failed", status_code=202)
 def retry_failed(
-    batch_id: UUID, principal: ClearingExecutor, database: DatabaseDep, clock: ClockDep
+    batch_id: UUID,
+    principal: ClearingExecutor,
+    database: DatabaseDep,
+    clock: ClockDep,
+    body: RetryFailedBody | None = None,
 ) -> BatchPublic:
-    """Run every failed request of the batch again. Always safe."""
+    """Run every failed request of the batch again, with these warnings accepted. Always safe."""
+    accepted = body.accepted_warnings if body else None
     with database.transaction() as session:
         queries.visible_batch(session, batch_id, principal)
         found = queries.locked_batch(session, batch_id)
-        batches.retry_failed(session, found, principal=principal, clock=clock)
+        batches.retry_failed(
+            session, found, principal=principal, clock=clock, accepted_warnings=accepted
+        )
         return batch_public(session, found, principal)
+
+
+_FILES = {
+    200: {
+        "content": {
+            TableFormat(kind).media_type: {"schema": {"type": "string"}} for kind in ("xlsx", "csv")
+        }
+    }
+}
+
+
+@router.get("/{batch_id}/result", response_class=StreamingResponse, responses=_FILES)  # type: ignore[arg-type]
+def export_result(
+    batch_id: UUID,
+    database: DatabaseDep,
+    principal: Reader,
+    clock: ClockDep,
+    wanted_format: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
+) -> StreamingResponse:
+    """What came of each operator and device, also of those left out, as a file."""
+    kind = TableFormat(wanted_format)
+    chunks = batch_export.export_result(database, batch_id, Export(kind, principal, clock))
+    headers = disposition("clearing-batch", "批量清卡结果", kind)
+    return StreamingResponse(chunks, media_type=kind.media_type, headers=headers)

@@ -10,14 +10,15 @@ import hashlib
 import hmac
 import json
 from base64 import b32decode, b32encode
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
-from app.clearing import certificate_pdf, queries, words
-from app.clearing.certificate_pdf import Certificate, TypeLine
+from app.clearing import queries, words
 from app.clearing.errors import RecordNotFound
 from app.clearing.models import ClearingRecord
 from app.clearing.states import Result
@@ -61,6 +62,26 @@ _VERIFIERS = frozenset(
         Permission.CLEARING_EXECUTE,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class TypeLine:
+    """One invoice type (code and name) with its lock date before and after."""
+
+    invoice_type: str
+    lock_date_before: date | None
+    lock_date_after: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is printed. `facts` are pairs of words; `code` is grouped, `address` is in the QR code."""
+
+    facts: Sequence[tuple[str, str]]
+    types: Sequence[TypeLine]
+    code: str
+    address: str
+    simulated: bool
 
 
 class CertificateUnavailable(Conflict):
@@ -129,6 +150,8 @@ def pdf(
     session: Session, record: ClearingRecord, *, settings: Settings, printed_at: datetime
 ) -> bytes:
     """The printed certificate. Raises CertificateUnavailable for a record that is no success."""
+    from app.clearing import certificate_pdf  # reportlab takes long to import, and few ask for it
+
     require_certifiable(record)
     code = code_of(record, settings)
     return certificate_pdf.render(

@@ -6,7 +6,6 @@ needed. The same data printed at the same time gives the same bytes.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -21,30 +20,11 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from app.clearing.certificate import Certificate, TypeLine
 from app.core.clock import local
 
 FONT: Final = "STSong-Light"
 QR_SIZE: Final = 32 * mm
-
-
-@dataclass(frozen=True, slots=True)
-class TypeLine:
-    """One invoice type (code and name) with its lock date before and after."""
-
-    invoice_type: str
-    lock_date_before: date | None
-    lock_date_after: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is printed. `facts` are pairs of words; `code` is grouped, `address` is in the QR code."""
-
-    facts: Sequence[tuple[str, str]]
-    types: Sequence[TypeLine]
-    code: str
-    address: str
-    simulated: bool
 
 
 def render(certificate: Certificate, *, printed_at: datetime) -> bytes:

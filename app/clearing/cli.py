@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,13 +10,14 @@ import typer
 from pydantic import ValidationError
 
 from app.accounts.principal import SYSTEM
-from app.clearing import queries
+from app.clearing import effects_text, preview, queries
+from app.clearing.effects import Choice
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import control, submit
 from app.clearing.states import ENDED_STATES, Kind, Mode, RequestState, Scope
 from app.core import migrate
 from app.core.clock import utc_now
-from app.core.db import Database
+from app.core.db import Database, Session
 from app.core.forms import form_messages
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
@@ -43,6 +44,9 @@ def clear(
     scope: Annotated[Scope, typer.Option(help="清卡范围")] = Scope.FULL,
     types: Annotated[list[str] | None, typer.Option("--type", help="部分清卡的发票类型")] = None,
     reason: Annotated[str, typer.Option(help="申请原因")] = "命令行清卡",
+    preview_only: Annotated[
+        bool, typer.Option("--preview", help="只显示将会发生什么，不执行")
+    ] = False,
 ) -> None:
     """清卡并显示进度；退出码：0 成功，1 失败，3 结果待查。"""
     settings = load_settings()
@@ -57,6 +61,9 @@ def clear(
             "period": period,
             "reason": reason,
         }
+        if preview_only:
+            _preview(database, operator, wanted)
+            return
         with _engine[0](settings, database) if _engine else nullcontext():
             _run(database, settings, operator, wanted)
     finally:
@@ -77,17 +84,37 @@ def _run(database: Database, settings: Settings, code: str, wanted: dict[str, An
     raise typer.Exit(EXIT_NEEDS_ATTENTION if attention else EXIT_FAILED)
 
 
+def _preview(database: Database, code: str, wanted: dict[str, Any]) -> None:
+    with _told(), database.reading() as session:
+        data = _order(session, code, wanted)
+        effects = preview.of_operator(session, data.operator_id, Choice.of(data), principal=SYSTEM)
+        for line in effects_text.lines(effects):
+            typer.echo(line)
+
+
 def _start(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> UUID:
+    with _told(), database.transaction() as session:
+        data = _order(session, code, wanted)
+        request = submit.submit_request(
+            session, principal=SYSTEM, clock=utc_now, data=data, direct=True
+        )
+        control.execute(session, request, principal=SYSTEM, settings=settings, clock=utc_now)
+        return request.id
+
+
+def _order(session: Session, code: str, wanted: dict[str, Any]) -> RequestCreate:
+    operator = operators_queries.by_code(session, code)
+    if operator is None:
+        typer.echo(f"没有工号为 {code} 的操作员", err=True)
+        raise typer.Exit(EXIT_FAILED)
+    return RequestCreate.model_validate({**wanted, "operator_id": operator.id})
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What stops it is said in one or two lines."""
     try:
-        with database.transaction() as session:
-            operator = operators_queries.by_code(session, code)
-            if operator is None:
-                typer.echo(f"没有工号为 {code} 的操作员", err=True)
-                raise typer.Exit(EXIT_FAILED)
-            data = RequestCreate.model_validate({**wanted, "operator_id": operator.id})
-            request = submit.submit_request(session, principal=SYSTEM, clock=utc_now, data=data)
-            control.execute(session, request, principal=SYSTEM, settings=settings, clock=utc_now)
-            return request.id
+        yield
     except ValidationError as error:
         for field, message in form_messages(error).items():
             typer.echo(f"{field}: {message}", err=True)

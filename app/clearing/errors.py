@@ -58,6 +58,32 @@ class NotDue(Invalid):
     remedy = "属期结束后，从次月 1 日起办理。"
 
 
+class NotFirst(Conflict):
+    """首次清卡 of a device that has a record of success."""
+
+    code = "clearing.mode"
+    title = "该设备已经清过卡，不是首次清卡"
+    remedy = "选择“常规清卡”；设备或企业资料有变化时选择“更新清卡”。"
+
+
+class NotReported(Conflict):
+    """税务清卡 reports nothing itself."""
+
+    code = "clearing.not_reported"
+    title = "有票种在本属期尚未抄报"
+    remedy = (
+        "先在开票软件或电子税务局抄报，再办理税务清卡；或选择“税控设备清卡”，由本系统抄报后清卡。"
+    )
+
+
+class PreviewOutdated(Conflict):
+    """The choice was changed after its effects had been shown."""
+
+    code = "clearing.preview_outdated"
+    title = "选择已改变，下面是更新后的预览"
+    remedy = "核对“将会发生什么”后再次确定。"
+
+
 class TypeNotAuthorized(Invalid):
     code = "clearing.type_not_authorized"
     title = "设备没有所选发票类型的授权"
@@ -103,11 +129,17 @@ class WarningsNotAccepted(Conflict):
 
     code = "clearing.warnings"
     title = "有需要留意的检查项"
-    remedy = "阅读下列提醒，勾选“已了解”后再次确定。"
+    remedy = "阅读提醒，逐项确认（勾选“已了解”，或在 accepted_warnings 中列出代码）后再次提交。"
 
     def __init__(self, warnings: list[tuple[str, str, str]]) -> None:
         super().__init__()
         self.warnings = warnings
+        self.extensions = {
+            "warnings": [
+                {"code": code, "message": message, "remedy": remedy}
+                for code, message, remedy in warnings
+            ]
+        }
 
 
 class OwnRequest(Forbidden):
@@ -116,6 +148,22 @@ class OwnRequest(Forbidden):
     code = "review.own_request"
     title = "不能审核自己提交的申请"
     remedy = "请由其他审核员审核。"
+
+
+class SubMachinesFirst(Conflict):
+    """A sub machine of the taxpayer is not reported yet (protocol.md: sub machines before the main one)."""
+
+    code = "clearing.sub_machines_first"
+    title = "还有分机没有抄报"
+    remedy = "先为所列分机清卡（或抄报），再为主机清卡；批量清卡会自动按此顺序。"
+
+
+class SchemaOutdated(Conflict):
+    """Another version of the program has changed the database, or this one's changes are missing."""
+
+    code = "system.schema"
+    title = "数据库结构与程序不一致"
+    remedy = "运行 qingka migrate，然后重启服务。"
 
 
 class Drafts(Conflict):

@@ -7,6 +7,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.accounts.principal import Principal
 from app.clearing import facts, prechecks
+from app.clearing.effects import Choice
+from app.clearing.gathering import collect
+from app.clearing.looking import Look, look
+from app.clearing.schemas import RequestCreate
 from app.contracts.periods import Period
 from app.core.clock import Clock
 from app.core.db import Database
@@ -25,23 +29,42 @@ class Examiner:
     clock: Clock
 
     async def examine(
-        self, operator_id: UUID, principal: Principal, period: Period | None = None
+        self,
+        operator_id: UUID,
+        principal: Principal,
+        period: Period | None = None,
+        *,
+        wanted: RequestCreate | None = None,
     ) -> tuple[Period, list[prechecks.Check]]:
-        """The period (default: the one due) and every check. Raises NotFound."""
-        subject = await run_in_threadpool(self._subject, operator_id, principal, period)
-        readings = await facts.read_devices(self.agents, subject, with_invoices=False)
-        return subject.period, await run_in_threadpool(self._checks, subject, readings)
+        """The period (default: the one due) and every check, of what is wanted. Raises NotFound.
+
+        Without `wanted` it is a regular and full clearing.
+        """
+        subject = await run_in_threadpool(self._subject, operator_id, principal, period, wanted)
+        found = await look(self.database, self.agents, self.settings, subject, with_invoices=False)
+        return subject.period, await run_in_threadpool(self._checks, subject, found)
 
     def _subject(
-        self, operator_id: UUID, principal: Principal, period: Period | None
+        self,
+        operator_id: UUID,
+        principal: Principal,
+        period: Period | None,
+        wanted: RequestCreate | None,
     ) -> facts.Subject:
         with self.database.reading() as session:
             operator = operators_queries.visible(session, operator_id, principal)
-            wanted = period or facts.default_period(operator.lock_date, self.clock())
-            return facts.subject_of_operator(session, operator.id, wanted)
+            if wanted is not None:
+                return facts.subject_of_operator(
+                    session,
+                    operator.id,
+                    Choice.of(wanted),
+                    override_window=wanted.override_window,
+                    exceptional=wanted.exceptional,
+                    device_ids=wanted.device_ids,
+                )
+            due = period or facts.default_period(operator.lock_date, self.clock())
+            return facts.subject_of_operator(session, operator.id, Choice.usual(due))
 
-    def _checks(self, subject: facts.Subject, readings: facts.Readings) -> list[prechecks.Check]:
+    def _checks(self, subject: facts.Subject, found: Look) -> list[prechecks.Check]:
         with self.database.reading() as session:
-            return prechecks.run(
-                facts.collect(session, subject, readings, self.settings, self.clock)
-            )
+            return prechecks.run(collect(session, subject, found, self.settings, self.clock))

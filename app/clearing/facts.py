@@ -1,65 +1,62 @@
-"""Gathers what the pre-checks look at: the registers, the ledger, and the devices themselves."""
+"""Gathers what the pre-checks look at in the registers, the ledger and the trail; what is outside is `looking`."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from app.backups import service as backups_service
-from app.clearing import queries
-from app.clearing.prechecks import DeviceFacts, DeviceFault, Facts
-from app.clearing.states import Scope, TargetState
-from app.clearing.window import parse_window
-from app.contracts.devices import DeviceInvoice, DeviceReading, InvoiceType
-from app.contracts.periods import Period, due_period
-from app.contracts.tax_numbers import is_valid_tax_no
-from app.core.clock import Clock, local_date
+from app.clearing import order_queries, queries
+from app.clearing.effects import Choice
+from app.clearing.grouping import types_to_clear
+from app.clearing.prechecks.facts import Reported
+from app.clearing.states import Kind, Mode, Scope, TargetState
+from app.contracts.devices import InvoiceType
+from app.contracts.periods import Period, due_period, is_reported
+from app.core.clock import local_date
 from app.core.db import Session
 from app.devices import queries as devices_queries
-from app.devices.connections import AgentClients
-from app.devices.models import Device
+from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.enterprises.models import Enterprise
-from app.errors import QingkaError
-from app.invoices import queries as invoices_queries
-from app.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectDevice:
-    """One device to look at, as registered."""
+    """One device to look at, as registered. `invoice_types`: what is cleared on it; () means all."""
 
     device_id: UUID
     number: str
     agent_id: UUID | None
     machine_no: int
     last_cleared_at: datetime | None
+    version: str
+    invoice_types: tuple[InvoiceType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    """A sub machine (分机) of the taxpayer outside the subject, as last read. `is_open`: not reported then."""
+
+    device: SubjectDevice
+    types: tuple[Reported, ...]
+    drift_seconds: int | None
+    locked: bool
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is to be cleared."""
+    """What is to be cleared, and how. `subs` are those the main machine among the devices has to wait for."""
 
     period: Period
-    invoice_types: tuple[InvoiceType, ...]
+    mode: Mode
+    kind: Kind
     scope: Scope
     override_window: bool
     exceptional: bool
     tax_no: str
     taxpayer_name: str
     devices: tuple[SubjectDevice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What came of reading one device."""
-
-    reading: DeviceReading | None = None
-    invoices: list[DeviceInvoice] | None = None
-    fault: DeviceFault | None = None
-
-
-Readings = Mapping[UUID, Read]
+    subs: tuple[Sub, ...] = ()
 
 
 _NOT_DONE = (TargetState.WAITING, TargetState.RUNNING, TargetState.FAILED)
@@ -71,36 +68,50 @@ def subject_of_request(
     """The devices of a request that are in these states; else those that are not done yet."""
     request = queries.request(session, request_id)
     enterprise = session.get_one(Enterprise, request.enterprise_id)
-    devices = [
-        device
-        for target, device in queries.devices_of_request(session, request_id)
-        if target.state in states
-    ]
+    targets = queries.devices_of_request(session, request_id)
+    devices = [device for target, device in targets if target.state in states]
+    period = Period(request.period)
     return Subject(
-        Period(request.period),
-        tuple(InvoiceType(kind) for kind in request.invoice_types),
+        period,
+        request.mode,
+        request.kind,
         request.scope,
         request.override_window,
         request.exceptional,
         enterprise.tax_no,
         enterprise.name,
-        tuple(_subject_device(device) for device in devices),
+        tuple(_subject_device(device, request.invoice_types) for device in devices),
+        _subs(session, devices, period, but={device.id for _, device in targets}),
     )
 
 
-def subject_of_operator(session: Session, operator_id: UUID, period: Period) -> Subject:
-    """All devices in use of an operator."""
-    devices = devices_queries.in_use_of_operator(session, operator_id)
+def subject_of_operator(
+    session: Session,
+    operator_id: UUID,
+    choice: Choice,
+    *,
+    override_window: bool = False,
+    exceptional: bool = False,
+    device_ids: Sequence[UUID] | None = None,
+) -> Subject:
+    """The devices in use of an operator (or these of them), for what is asked for."""
+    devices = [
+        device
+        for device in devices_queries.in_use_of_operator(session, operator_id)
+        if device_ids is None or device.id in device_ids
+    ]
     enterprise = session.get_one(Enterprise, devices[0].enterprise_id) if devices else None
     return Subject(
-        period,
-        (),
-        Scope.FULL,
-        False,
-        False,
+        choice.period,
+        choice.mode,
+        choice.kind,
+        choice.scope,
+        override_window,
+        exceptional,
         enterprise.tax_no if enterprise else "",
         enterprise.name if enterprise else "",
-        tuple(_subject_device(device) for device in devices),
+        tuple(_subject_device(device, choice.invoice_types) for device in devices),
+        _subs(session, devices, choice.period, but={device.id for device in devices}),
     )
 
 
@@ -110,97 +121,41 @@ def default_period(lock_date: date | None, now: datetime) -> Period:
     return ended if lock_date is None else min(ended, due_period(lock_date))
 
 
-async def read_devices(
-    agents: AgentClients, subject: Subject, *, with_invoices: bool
-) -> dict[UUID, Read]:
-    """Read all devices at once; a device that can't be read is a fact, not an error."""
-    reads = await asyncio.gather(
-        *(_read(agents, device, subject.period, with_invoices) for device in subject.devices)
-    )
-    return {device.device_id: read for device, read in zip(subject.devices, reads, strict=True)}
+def _subs(
+    session: Session, devices: Sequence[Device], period: Period, *, but: set[UUID]
+) -> tuple[Sub, ...]:
+    """The sub machines of the taxpayer whose main machine is among the devices."""
+    mains = [device for device in devices if not device.machine_no]
+    if not mains:
+        return ()
+    found = [
+        device
+        for device in order_queries.sub_machines(session, mains[0].enterprise_id)
+        if device.id not in but
+    ]
+    monitors = devices_queries.monitors_of(session, [device.id for device in found])
+    return tuple(_sub(device, monitors[device.id], period) for device in found)
 
 
-async def _read(
-    agents: AgentClients, device: SubjectDevice, period: Period, with_invoices: bool
-) -> Read:
-    try:
-        client = await agents.of(device.agent_id)
-        reading = await client.read_device_async(device.number)
-        invoices = None
-        if with_invoices:
-            invoices = await client.invoices_async(device.number, period)
-    except QingkaError as error:
-        return Read(fault=_fault(error))
-    return Read(reading, invoices)
-
-
-def collect(
-    session: Session, subject: Subject, readings: Readings, settings: Settings, clock: Clock
-) -> Facts:
-    """Everything the checks look at, with the devices as just read."""
-    free, problem = _free_space(settings)
-    ids = [device.device_id for device in subject.devices]
-    cleared = queries.cleared_types(session, ids, subject.period)
-    devices = tuple(
-        DeviceFacts(
-            device_id=device.device_id,
-            number=device.number,
-            machine_no=device.machine_no,
-            tax_no=subject.tax_no,
-            invoice_types=subject.invoice_types,
-            reading=readings[device.device_id].reading,
-            fault=readings[device.device_id].fault,
-            drafts=invoices_queries.count_drafts(session, [device.device_id], until=subject.period),
-            later_drafts=_later_drafts(session, device.device_id, subject),
-            not_uploaded=invoices_queries.count_not_uploaded(
-                session, [device.device_id], until=subject.period
-            ),
-            cleared_types=frozenset(InvoiceType(kind) for kind in cleared[device.device_id]),
-            last_cleared_at=device.last_cleared_at,
-        )
-        for device in subject.devices
-    )
-    return Facts(
-        now=clock(),
-        period=subject.period,
-        devices=devices,
-        free_bytes=free,
-        needed_bytes=settings.backup_min_free_mb << 20,
-        target_problem=problem,
-        peak_window=parse_window(settings.peak_window),
-        override_window=subject.override_window,
-        exceptional=subject.exceptional,
-        min_days_between=settings.min_days_between_clearings,
-        taxpayer_complete=bool(subject.taxpayer_name) and is_valid_tax_no(subject.tax_no),
+def _sub(device: Device, monitors: Sequence[DeviceMonitor], period: Period) -> Sub:
+    types = tuple(Reported(one.lock_date, one.last_reported_at) for one in monitors)
+    return Sub(
+        _subject_device(device),
+        types,
+        device.clock_drift_seconds,
+        device.state is DeviceState.LOCKED,
+        not types
+        or not all(is_reported(period, one.lock_date, one.last_reported_at) for one in types),
     )
 
 
-def _later_drafts(session: Session, device_id: UUID, subject: Subject) -> int:
-    """Drafts of months after the period: a full clearing resets them."""
-    if subject.scope is not Scope.FULL:
-        return 0
-    earlier = invoices_queries.count_drafts(session, [device_id], until=subject.period)
-    return invoices_queries.count_drafts(session, [device_id]) - earlier
-
-
-def _subject_device(device: Device) -> SubjectDevice:
+def _subject_device(device: Device, chosen: Sequence[str] = ()) -> SubjectDevice:
     return SubjectDevice(
-        device.id, device.number, device.agent_id, device.machine_no or 0, device.last_cleared_at
+        device.id,
+        device.number,
+        device.agent_id,
+        device.machine_no or 0,
+        device.last_cleared_at,
+        device.version,
+        types_to_clear(chosen, device.clear_groups),
     )
-
-
-def _fault(error: QingkaError) -> DeviceFault:
-    return DeviceFault(
-        error.code,
-        error.detail,
-        error.remedy,
-        getattr(error, "device_code", ""),
-        getattr(error, "device_message", ""),
-    )
-
-
-def _free_space(settings: Settings) -> tuple[int | None, str]:
-    try:
-        return backups_service.free_space(backups_service.storage_of(settings)), ""
-    except backups_service.BackupFailed as error:
-        return None, error.detail

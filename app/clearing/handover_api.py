@@ -2,16 +2,16 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.accounts.deps import Admin, DevicesWriter
 from app.clearing.service import handover
+from app.core.routing import Router
 from app.core.schemas import Input
 from app.core.web import ClockDep, Writing
 from app.enterprises import queries as enterprises_queries
 
-router = APIRouter(tags=["移交"])
+router = Router(tags=["移交"])
 
 
 class OperatorHandover(Input):

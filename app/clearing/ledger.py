@@ -4,15 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from app.accounts.principal import SYSTEM
-from app.backups import archive
+from app.backups import archive, ledger
 from app.backups.models import Backup
-from app.backups.rows import row_of
 from app.clearing.states import Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.db import Session
-from app.invoices import queries as invoices_queries
 from app.invoices.queries import InvoiceFilter
 
 
@@ -31,9 +28,9 @@ def rows(
     """The invoices of the types (none given: of all) and period; with `full` the drafts as well."""
     for kind in types or (None,):
         wanted = InvoiceFilter(device_id=device_id, period=period, invoice_type=kind, draft=False)
-        yield from _rows(session, wanted)
+        yield from ledger.rows(session, wanted)
     if scope is Scope.FULL:
-        yield from _rows(session, InvoiceFilter(device_id=device_id, draft=True))
+        yield from ledger.rows(session, InvoiceFilter(device_id=device_id, draft=True))
 
 
 def is_backed_up(
@@ -54,8 +51,3 @@ def is_backed_up(
         return False
     found = archive.digest_lines(rows(session, device_id, period, types, scope))
     return found == (part["lines"], part["sha256"])
-
-
-def _rows(session: Session, wanted: InvoiceFilter) -> Iterator[Mapping[str, Any]]:
-    for invoice in invoices_queries.iterate(session, principal=SYSTEM, wanted=wanted):
-        yield row_of(invoice)

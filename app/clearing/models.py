@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from app.clearing.prechecks.check import Severity
 from app.clearing.states import (
     BatchState,
     Kind,
@@ -62,6 +63,11 @@ class ClearingRequest(SQLModel, table=True):
     exceptional: bool = Field(default=False, description="异常清卡")
     checklist: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     accepted_warnings: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    open_warnings: list[dict[str, str]] = Field(
+        default_factory=list,
+        sa_column=sa.Column(sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+        description="warnings nobody accepted, at which the newest run stopped: code, message, remedy",
+    )
     state: RequestState = Field(default=RequestState.SUBMITTED, sa_type=EnumText(RequestState))
     stage: Stage = Field(default=Stage.INIT, sa_type=EnumText(Stage))
     progress: int = 0
@@ -162,6 +168,28 @@ class ClearingStage(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     message: str = Field(default="", max_length=500)
+
+
+class ClearingCheck(SQLModel, table=True):
+    """A pre-check as an attempt found it; attempt 0 is what was seen when the request was submitted.
+
+    `evidence` is what it looked at, in order: label and value. `accepted`: a warning that was accepted.
+    """
+
+    __tablename__ = "clearing_checks"
+    __table_args__ = (one_of("severity", Severity),)
+
+    request_id: UUID = Field(foreign_key="clearing_requests.id", primary_key=True)
+    attempt: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    code: str = Field(max_length=40)
+    severity: Severity = Field(sa_type=EnumText(Severity))
+    message: str = Field(max_length=500)
+    remedy: str = Field(default="", max_length=500)
+    device_number: str = Field(default="", max_length=12)
+    evidence: list[dict[str, str]] = Field(sa_type=sa.JSON)
+    accepted: bool = False
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class ClearingEvent(SQLModel, table=True):

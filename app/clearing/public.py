@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from app.accounts.principal import Principal
 from app.clearing import queries
+from app.clearing.batch_schemas import BatchItem, BatchPublic, Skipped
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
 from app.clearing.schemas import (
     AttachmentPublic,
-    BatchItem,
-    BatchPublic,
     ErrorPublic,
     RecordPublic,
     RequestPublic,
-    Skipped,
     StagePublic,
+    WarningPublic,
 )
 from app.contracts.periods import Period
 from app.core.db import Session
@@ -82,6 +81,7 @@ def batch_public(session: Session, batch: ClearingBatch, principal: Principal) -
                 progress=row.progress,
                 message=row.message,
                 error_code=row.error_code,
+                open_warnings=[WarningPublic(**one) for one in row.open_warnings],
             )
             for row, name, _ in rows
         ],

@@ -28,6 +28,7 @@ from app.clearing.models import (
     ClearingStage,
     ClearingTarget,
 )
+from app.clearing.order_queries import no_sub_is_due
 from app.clearing.states import OPEN_STATES, STAGES, BatchState, RequestState, Result, TargetState
 from app.core.db import Session
 from app.core.pagination import PageRequest, newest_first
@@ -185,6 +186,19 @@ def cleared_types(
     for row in session.exec(statement):
         found[row.device_id].add(row.invoice_type)
     return found
+
+
+def cleared_before(session: Session, device_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these devices have a record of success, of any period."""
+    statement = (
+        select(ClearingRecord.device_id)
+        .where(
+            col(ClearingRecord.device_id).in_(list(device_ids)),
+            ClearingRecord.result == Result.SUCCEEDED,
+        )
+        .distinct()
+    )
+    return set(session.exec(statement))
 
 
 def open_request_of(session: Session, operator_id: UUID) -> ClearingRequest | None:
@@ -345,7 +359,7 @@ def running_per_agent(session: Session) -> Counter[UUID]:
 
 
 def _due_conditions(now: datetime) -> list[sa.ColumnElement[bool]]:
-    """Scheduled, the time has come, and its batch is not paused."""
+    """Scheduled, the time has come, its batch is not paused, and no sub machine is to go before it."""
     paused = sa.select(col(ClearingBatch.id)).where(col(ClearingBatch.state) == BatchState.PAUSED)
     return [
         col(ClearingRequest.state) == RequestState.SCHEDULED,
@@ -354,6 +368,7 @@ def _due_conditions(now: datetime) -> list[sa.ColumnElement[bool]]:
             col(ClearingRequest.batch_id).is_(None),
             col(ClearingRequest.batch_id).not_in(paused),
         ),
+        no_sub_is_due(now),
     ]
 
 

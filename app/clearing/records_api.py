@@ -3,17 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Reader
 from app.clearing import certificate, queries, records_export
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.records_export import Export
+from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 
-router = APIRouter(prefix="/clearing-records", tags=["清卡"])
+router = Router(prefix="/clearing-records", tags=["清卡"])
 
 _FILES = {
     200: {"content": {kind.media_type: {"schema": {"type": "string"}} for kind in TableFormat}}

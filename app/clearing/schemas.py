@@ -1,14 +1,13 @@
 """What the REST API takes and gives about clearing (api.md)."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from app.clearing.prechecks import Severity
 from app.clearing.states import (
-    BatchState,
     ChecklistItem,
     Kind,
     Mode,
@@ -21,7 +20,6 @@ from app.clearing.states import (
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.money import Money
-from app.operators.states import ClearingState
 
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")
@@ -32,6 +30,17 @@ ShortText = Annotated[
 Phone = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=40, pattern=r"^[0-9+\-() 转]*$")
 ]
+
+
+AcceptedWarnings = Annotated[
+    list[Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_.*]+$")]] | None,
+    Field(
+        max_length=40,
+        description="codes of pre-checks whose warnings are accepted; an API key that names none "
+        'accepts all (`["*"]`), a person none',
+    ),
+]
+"""A run that meets any other warning stops before anything is touched (`clearing.warnings`)."""
 
 
 class RequestCreate(BaseModel):
@@ -54,90 +63,45 @@ class RequestCreate(BaseModel):
     override_window: bool = False
     exceptional: bool = Field(default=False, description="异常清卡: always reviewed")
     checklist: list[ChecklistItem] = Field(default_factory=list, max_length=20)
-    accepted_warnings: list[Annotated[str, StringConstraints(max_length=40)]] = Field(
-        default_factory=list, max_length=40, description="codes of pre-checks a person accepted"
-    )
+    accepted_warnings: AcceptedWarnings = None
 
     @model_validator(mode="after")
     def _types_fit_scope(self) -> "RequestCreate":
-        if self.scope is Scope.PARTIAL and not self.invoice_types:
-            raise ValueError("部分清卡需要选择至少一个发票类型")
-        if self.scope is Scope.FULL and self.invoice_types:
-            raise ValueError("全面清卡不需要选择发票类型")
+        require_types_fit_scope(self.scope, self.invoice_types)
         return self
 
 
-class BatchCreate(BaseModel):
-    """POST /clearing-batches: operators by id, or all in a state (default: those that are due).
-
-    Without `period` each operator's own due period is cleared.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    operator_ids: list[UUID] = Field(default_factory=list, max_length=2000)
-    state: ClearingState = ClearingState.DUE
-    enterprise_id: UUID | None = None
-    mode: Mode = Mode.REGULAR
-    kind: Kind = Kind.DEVICE
-    scope: Scope = Scope.FULL
-    invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
-    period: Period | None = None
-    reason: Annotated[Text, StringConstraints(min_length=1)]
-    contact_name: ShortText = ""
-    contact_phone: Phone = ""
-    scheduled_for: AwareDatetime | None = None
-    override_window: bool = False
-    password: Annotated[str, StringConstraints(max_length=200)] = Field(default="", exclude=True)
+def require_types_fit_scope(scope: Scope, invoice_types: Sequence[InvoiceType]) -> None:
+    """Raises ValueError."""
+    if scope is Scope.PARTIAL and not invoice_types:
+        raise ValueError("部分清卡需要选择至少一个发票类型")
+    if scope is Scope.FULL and invoice_types:
+        raise ValueError("全面清卡不需要选择发票类型")
 
 
-class BatchItem(BaseModel):
-    """One request of a batch, in short."""
+class WarningPublic(BaseModel):
+    """A pre-check that needs care."""
 
-    id: UUID
-    number: str
-    operator_id: UUID
-    operator_name: str
-    state: RequestState
-    progress: int
-    message: str
-    error_code: str | None
-
-
-class Skipped(BaseModel):
-    """An operator who was left out, and why."""
-
-    operator_id: UUID
-    operator_code: str
-    operator_name: str
     code: str
     message: str
+    remedy: str
 
 
-class BatchPublic(BaseModel):
-    """GET /clearing-batches/{id}."""
-
-    id: UUID
-    number: str
-    state: BatchState
-    period: Period
-    reason: str
-    created_by: str
-    created_at: datetime
-    counts: dict[RequestState, int]
-    requests: list[BatchItem]
-    skipped: list[Skipped]
-
-
-class ExecuteBody(BaseModel):
-    """POST …/execute and …/retry: people confirm with their password."""
+class PasswordBody(BaseModel):
+    """People confirm with their password."""
 
     model_config = ConfigDict(extra="forbid")
 
     password: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
-class ReviewBody(ExecuteBody):
+class ExecuteBody(PasswordBody):
+    """POST …/execute and …/retry: people confirm with their password."""
+
+    accepted_warnings: AcceptedWarnings = None
+
+
+class ReviewBody(PasswordBody):
     """POST …/approve: people confirm with their password."""
 
     comment: Text = ""
@@ -212,6 +176,10 @@ class RequestPublic(BaseModel):
     attachments: list[AttachmentPublic]
     batch_id: UUID | None
     attempt: int
+    accepted_warnings: list[str]
+    open_warnings: list[WarningPublic] = Field(
+        description="warnings nobody accepted, at which the newest run stopped"
+    )
     requested_by: str
     reviewed_by: str | None
     review_comment: str | None
@@ -259,22 +227,3 @@ class RecordPublic(BaseModel):
     amount: Money
     tax: Money
     backup_id: UUID | None
-
-
-class CheckPublic(BaseModel):
-    """One pre-check."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    code: str
-    severity: Severity
-    message: str
-    remedy: str
-
-
-class PreChecksPublic(BaseModel):
-    """GET /operators/{id}/pre-checks."""
-
-    ok: bool
-    period: Period
-    checks: list[CheckPublic]

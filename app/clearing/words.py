@@ -1,6 +1,6 @@
 """Chinese words of clearing for what no template renders: exports, certificates, sentences."""
 
-from app.clearing.states import Kind, Mode, Result, Scope
+from app.clearing.states import Kind, Mode, RequestState, Result, Scope
 from app.contracts.devices import DeviceKind, InvoiceStatus, InvoiceType
 from app.operators.states import ClearingState
 
@@ -8,6 +8,18 @@ MODES = {Mode.FIRST: "首次清卡", Mode.UPDATE: "更新清卡", Mode.REGULAR: 
 KINDS = {Kind.DEVICE: "税控设备清卡", Kind.TAX: "税务清卡"}
 SCOPES = {Scope.FULL: "全面清卡", Scope.PARTIAL: "部分清卡"}
 RESULTS = {Result.SUCCEEDED: "清卡成功", Result.FAILED: "清卡失败", Result.UNKNOWN: "结果待查"}
+REQUEST_STATES = {
+    RequestState.SUBMITTED: "待审核",
+    RequestState.APPROVED: "已通过",
+    RequestState.REJECTED: "已驳回",
+    RequestState.SCHEDULED: "待执行",
+    RequestState.RUNNING: "清卡中",
+    RequestState.SUCCEEDED: "清卡成功",
+    RequestState.CONFIRMED: "已确认",
+    RequestState.FAILED: "清卡失败",
+    RequestState.NEEDS_ATTENTION: "结果待查",
+    RequestState.CANCELLED: "已取消",
+}
 CLEARING_STATES = {
     ClearingState.DUE: "待清卡",
     ClearingState.RUNNING: "清卡中",

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.contracts.periods import Period
+
 
 class Message(BaseModel):
     """Base of all messages: immutable; unknown fields are ignored so that versions can meet."""
@@ -66,6 +68,9 @@ class DeviceSummary(Message):
     error_code: str | None = None
     error_message: str | None = None
     can_set_clock: bool = Field(default=False, description="whether its clock can be set from here")
+    minimum_version: str = Field(
+        default="", description="oldest device version the agent is configured to work with"
+    )
 
 
 class DeviceInfo(Message):
@@ -112,6 +117,10 @@ class DeviceReading(Message):
     bureau_reachable: bool | None = Field(
         default=None,
         description="whether the tax bureau can be reached; None: the hardware talks to it by itself",
+    )
+    clear_groups: tuple[tuple[InvoiceType, ...], ...] = Field(
+        default=(),
+        description="which authorised types clear together; one in no group clears alone",
     )
 
 
@@ -165,6 +174,39 @@ class DeviceInvoice(Message):
     note: str = ""
     original_code: str = ""
     original_number: str = ""
+
+
+class BureauState(StrEnum):
+    """Where the bureau stands with one invoice type for the period reported last."""
+
+    READY = "ready"  # filed and matching: it would give the clearing ciphertext
+    NOT_REPORTED = "not_reported"
+    NOT_FILED = "not_filed"
+    MISMATCH = "mismatch"
+    PENDING = "pending"
+    CLEARED = "cleared"
+    UNKNOWN = "unknown"  # it said something else; `message` has it
+
+
+class BureauTypeView(Message):
+    """The bureau's view of one invoice type. `code` is ours (contracts.faults), the rest its own words."""
+
+    invoice_type: InvoiceType
+    state: BureauState
+    period: Period | None = Field(
+        default=None, description="the period the device reported last, which the answer is about"
+    )
+    code: str = Field(default="", description="why it would refuse now; empty when it would not")
+    bureau_code: str = ""
+    message: str = ""
+
+
+class BureauView(Message):
+    """The bureau's view of a device: of every authorised type."""
+
+    number: str
+    asked_at: datetime = Field(description="UTC")
+    types: tuple[BureauTypeView, ...]
 
 
 class AgentStatus(Message):

@@ -149,6 +149,12 @@ FAULTS: dict[str, FaultKind] = _kinds(
         "检查驱动配置（方言、编码）与设备版本；收集诊断信息联系技术支持。",
         True,
     ),
+    (
+        "device.version_too_old",
+        "设备版本过低",
+        "请服务单位升级设备的软件版本，或核对代理配置中的 minimum_version。",
+        False,
+    ),
     ("device.fault", "设备故障", "联系服务单位检修设备。", False),
     (
         "device.outcome_unknown",

@@ -1,7 +1,7 @@
 """属期: the month (YYYY-MM) whose data is cleared."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -69,4 +69,20 @@ def is_cleared(period: Period, lock_date: date) -> bool:
     return due_period(lock_date) > period
 
 
-__all__ = ["Period", "due_period", "is_cleared"]
+def is_reported(period: Period, lock_date: date, last_reported_at: datetime | None) -> bool:
+    """Whether a type was reported (抄报) for `period`: in a later month, or cleared since.
+
+    Both times are what the device itself shows.
+    """
+    if is_cleared(period, lock_date):
+        return True
+    return last_reported_at is not None and Period.of(last_reported_at) > period
+
+
+def reported_period(lock_date: date, last_reported_at: datetime | None) -> Period:
+    """The last period a type was reported for, as the device shows it: the one due, or that before."""
+    due = due_period(lock_date)
+    return due if is_reported(due, lock_date, last_reported_at) else due.plus(-1)
+
+
+__all__ = ["Period", "due_period", "is_cleared", "is_reported", "reported_period"]

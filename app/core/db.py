@@ -1,17 +1,20 @@
 """The database: engine, sessions, column types. SQLite by default, PostgreSQL for several processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
+
+from app.core.versions import Remembered, Versions
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -22,7 +25,8 @@ SQLModel.metadata.naming_convention = {
 }
 
 _ON_COMMIT = "qingka_on_commit"
-_WRITES = "qingka_writes"
+_BEGIN = "qingka_begin"
+"""How a transaction begins on SQLite; "" leaves it to the statement, which is one of its own then."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -64,6 +68,7 @@ class MoneyType(TypeDecorator[Decimal]):
 
 
 E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
 
 class EnumText(TypeDecorator[E]):
@@ -87,6 +92,19 @@ def one_of(column: str, enum: type[StrEnum]) -> sa.CheckConstraint:
     """CHECK that `column` holds a value of `enum`."""
     values = ", ".join(f"'{member.value}'" for member in enum)
     return sa.CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+class ReadingSession(Session):
+    """A session for reading: what it changes is not kept."""
+
+    def __init__(self, database: "Database") -> None:
+        super().__init__(database.engine, autoflush=False)
+        self.database = database
+
+    @cached_property
+    def version(self) -> Hashable:
+        """Of everything committed when it was first asked for; see Versions."""
+        return self.database.versions.current(self)
 
 
 class Database:
@@ -114,13 +132,27 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._writer = self.engine.execution_options(**{_WRITES: True})
+        self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self.versions = Versions(self.engine)
+        self.remembered = Remembered()
+        alone = {_BEGIN: ""} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._looker = self.engine.execution_options(**alone)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for reading; what it changes is not kept."""
-        with Session(self.engine, autoflush=False) as session:
+        with self.open_reading() as session:
             yield session
+
+    def open_reading(self) -> "ReadingSession":
+        """The same for a caller that closes it; takes a connection only when it is first used."""
+        return ReadingSession(self)
+
+    @contextmanager
+    def looking_up(self) -> Iterator[sa.Connection]:
+        """A connection for one select: half the cost of a session, and no transaction around it."""
+        with self._looker.connect() as connection:
+            yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -137,12 +169,32 @@ class Database:
 
     def dispose(self) -> None:
         """Close all connections."""
+        self.versions.close()
         self.engine.dispose()
 
 
 def on_commit(session: Session, callback: Callable[[], None]) -> None:
     """Run `callback` once this session's transaction is safely committed, never otherwise."""
     session.info.setdefault(_ON_COMMIT, []).append(callback)
+
+
+def unchanged(session: Session, key: Hashable, make: Callable[[Session], T]) -> T:
+    """What `make` gives, from the last time when nothing at all has been committed since.
+
+    For what many pages show and is dear to find out. The key names what is asked and everything it depends on
+    besides the database; what is given is shared, so nobody may change it. A session that writes asks anew.
+    """
+    if not isinstance(session, ReadingSession):
+        return make(session)
+    remembered = session.database.remembered
+    kept = remembered.get(key, session.version)
+    if kept is not None:
+        return cast(T, kept)
+    # In a session of its own, which sees at least what the version stands for.
+    with session.database.reading() as fresh:
+        made = make(fresh)
+    remembered.keep(key, session.version, made)
+    return made
 
 
 def dialect_name(session: Session) -> str:
@@ -165,8 +217,9 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    if begin:
+        connection.exec_driver_sql(begin)
 
 
 __all__ = [
@@ -174,9 +227,11 @@ __all__ = [
     "Engine",
     "EnumText",
     "MoneyType",
+    "ReadingSession",
     "Session",
     "UtcDateTime",
     "dialect_name",
     "on_commit",
     "one_of",
+    "unchanged",
 ]

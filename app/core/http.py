@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.ids import new_id
@@ -20,12 +20,26 @@ CSP = (
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
+_SECURITY = {
+    b"content-security-policy": CSP.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
+    b"cache-control": b"no-store",
+}
+_HSTS = {b"strict-transport-security": b"max-age=31536000"}
+
+
 class SecurityHeaders:
-    """Adds the headers of a strict site, and a request id that logs and answers share."""
+    """Adds the headers of a strict site, and a request id that logs and answers share.
+
+    A route that says one of them itself (another policy, what may be cached) keeps its own.
+    """
 
     def __init__(self, app: ASGIApp, *, tls: bool) -> None:
         self.app = app
-        self.tls = tls
+        self._headers = tuple((_SECURITY | (_HSTS if tls else {})).items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,16 +51,11 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("Content-Security-Policy", CSP)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
-                headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
-                headers.setdefault("Cache-Control", "no-store")
-                if self.tls:
-                    headers["Strict-Transport-Security"] = "max-age=31536000"
+                given = list(message.get("headers", ()))
+                said = {name for name, _ in given}
+                given.append((b"x-request-id", request_id.encode()))
+                given.extend(one for one in self._headers if one[0] not in said)
+                message["headers"] = given
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -125,7 +134,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length")
+        if announced is None and "transfer-encoding" not in headers:
+            await self.app(scope, receive, send)  # HTTP/1.1 has no body then
+            return
+        announced = announced or "0"
         if not announced.isdigit() or int(announced) > self.limit:
             await self._refuse(scope, receive, send)
             return

@@ -54,11 +54,17 @@ class RequestMetrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note one request. `route` is the template of its path, never the path itself."""
-        self._count.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        key = method, route, status
+        if key not in self._series:
+            count = self._count.labels(method, route, str(status))
+            self._series[key] = count, self._seconds.labels(method, route)
+        count, times = self._series[key]
+        count.inc()
+        times.observe(seconds)
 
     def text(self) -> bytes:
         """In the exposition format of Prometheus."""

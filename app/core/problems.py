@@ -20,6 +20,7 @@ def problem(error: QingkaError, path: str) -> JSONResponse:
     }
     if error.errors:
         body["errors"] = error.errors
+    body.update(error.extensions)
     return JSONResponse(
         body, error.status, headers=error.headers, media_type="application/problem+json"
     )

@@ -2,20 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.core.clock import local
 from app.core.money import yuan
+from app.core.page_parts import Option
+from app.core.writing import QuickEnvironment
 from app.settings import ROOT
 
 Layout = Callable[[Request], dict[str, Any]]
@@ -27,7 +30,7 @@ FLASH_COOKIE = "qk_flash"
 @cache
 def environment() -> Environment:
     """The one environment; a name a template misses is an error, never an empty string."""
-    env = Environment(
+    env = QuickEnvironment(
         loader=FileSystemLoader(ROOT / "templates"),
         autoescape=True,
         auto_reload=False,
@@ -42,6 +45,8 @@ def environment() -> Environment:
         time=_time,
         yuan=_yuan,
         count=_count,
+        badge=_macro("macros.html", "badge"),
+        left=_macro("words.html", "left"),
     )
     env.globals.update(static=static_url)
     return env
@@ -112,7 +117,7 @@ def _time(value: datetime | None) -> str:
 def _day(value: date | datetime | None) -> str:
     if value is None:
         return "—"
-    return f"{local(value):%Y-%m-%d}" if isinstance(value, datetime) else f"{value:%Y-%m-%d}"
+    return (local(value).date() if isinstance(value, datetime) else value).isoformat()
 
 
 def _yuan(value: Decimal | None) -> str:
@@ -121,6 +126,30 @@ def _yuan(value: Decimal | None) -> str:
 
 def _count(value: int | None) -> str:
     return "—" if value is None else f"{value:,}"
+
+
+def _macro(template: str, name: str) -> Callable[[Any], Markup]:
+    """A macro of one plain value as a filter for lists: what it gives is made once for each value."""
+
+    @lru_cache(maxsize=1024)
+    def made(value: Any) -> Markup:
+        macro: Callable[[Any], Markup] = getattr(environment().get_template(template).module, name)
+        return macro(value)
+
+    return made
+
+
+def options(choices: Iterable[Option], chosen: str) -> Markup:
+    """The <option>s of a select, for those so many that making them costs more than the rest of a page."""
+    return Markup("\n").join(
+        Markup('<option value="{}"{}>{}</option>').format(
+            choice.value, _SELECTED if choice.value == chosen else "", choice.label
+        )
+        for choice in choices
+    )
+
+
+_SELECTED = Markup(" selected")
 
 
 def template_names() -> list[str]:

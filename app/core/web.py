@@ -1,6 +1,6 @@
 """What routes share: sessions of the database, settings and the clock, as dependencies."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from app.core.threads import on_thread
 from app.settings import Settings
 
 
@@ -26,9 +27,34 @@ def clock_of(request: Request) -> Clock:
     return cast(Clock, request.app.state.clock)
 
 
-def _reading(request: Request) -> Iterator[Session]:
-    with database_of(request).reading() as session:
+# A plain function as a dependency costs a turn on a thread of the pool, which is right only for what may
+# block: what merely looks something up is a coroutine.
+
+
+async def _settings(request: Request) -> Settings:
+    return settings_of(request)
+
+
+async def _clock(request: Request) -> Clock:
+    return clock_of(request)
+
+
+async def _database(request: Request) -> Database:
+    return database_of(request)
+
+
+async def _client_ip(request: Request) -> str:
+    return client_ip(request)
+
+
+async def _reading(request: Request) -> AsyncIterator[Session]:
+    session = database_of(request).open_reading()
+    try:
         yield session
+    finally:
+        # A plain endpoint has closed it on its own thread (app.core.routing).
+        if session.in_transaction():
+            await on_thread(session.close)
 
 
 def _writing(request: Request) -> Iterator[Session]:
@@ -46,7 +72,7 @@ def wants_html(request: Request) -> bool:
     return not request.url.path.startswith(("/api/", "/agent/", "/healthz", "/readyz", "/metrics"))
 
 
-def _page_request(
+async def _page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> PageRequest:
@@ -59,8 +85,8 @@ Reading = Annotated[Session, Depends(_reading, scope="function")]
 Writing = Annotated[Session, Depends(_writing, scope="function")]
 """A session that commits before the response goes out: a failed commit is a failed request."""
 
-SettingsDep = Annotated[Settings, Depends(settings_of)]
-ClockDep = Annotated[Clock, Depends(clock_of)]
-DatabaseDep = Annotated[Database, Depends(database_of)]
-ClientIp = Annotated[str, Depends(client_ip)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+ClockDep = Annotated[Clock, Depends(_clock)]
+DatabaseDep = Annotated[Database, Depends(_database)]
+ClientIp = Annotated[str, Depends(_client_ip)]
 Paging = Annotated[PageRequest, Depends(_page_request)]

@@ -22,6 +22,7 @@ from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
     AgentEvent,
     AgentStatus,
+    BureauView,
     DeviceInvoice,
     DeviceReading,
     DeviceSummary,
@@ -101,6 +102,11 @@ class AgentClient:
         """The device's invoices of the month."""
         return _run(self.invoices_async(number, period))
 
+    def bureau_view(self, number: str) -> BureauView:
+        """The bureau's view of the device, asked now. AgentFault `device.operation_unsupported` where
+        the hardware talks to the bureau by itself, `device.busy` while an operation is under way."""
+        return _run(self.bureau_view_async(number))
+
     def submit(self, number: str, request: OperationRequest) -> Operation:
         """Give the agent an operation. The same one may be sent again: it is executed at most once."""
         return _run(self.submit_async(number, request))
@@ -146,6 +152,10 @@ class AgentClient:
     async def invoices_async(self, number: str, period: Period) -> list[DeviceInvoice]:
         """See `invoices`."""
         return await self._get(f"/devices/{number}/invoices", _INVOICES, {"period": str(period)})
+
+    async def bureau_view_async(self, number: str) -> BureauView:
+        """See `bureau_view`."""
+        return await self._get(f"/devices/{number}/bureau", TypeAdapter(BureauView))
 
     async def submit_async(self, number: str, request: OperationRequest) -> Operation:
         """See `submit`."""

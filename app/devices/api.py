@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
@@ -14,6 +14,7 @@ from app.core.clock import Clock
 from app.core.db import Session
 from app.core.etags import IfMatch, set_etag
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClientIp, ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.devices import live, queries, service
@@ -35,7 +36,7 @@ from app.devices.schemas import (
     RefreshResult,
 )
 
-router = APIRouter(tags=["税控设备"])
+router = Router(tags=["税控设备"])
 
 
 @router.get("/devices")

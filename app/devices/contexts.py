@@ -69,7 +69,7 @@ class Change:
 class DevicePage:
     """devices/detail.html. `clock_at` is the device clock at `read_at`; drift is device minus server.
 
-    `changes` is None unless the page answers a read just made; empty means nothing differed.
+    `asked` names the dialog shown at once: handover, retire or "". `changes` is None unless the page answers a read just made; empty means nothing differed.
     """
 
     id: str
@@ -101,6 +101,10 @@ class DevicePage:
     changes: tuple[Change, ...] | None = None
     can_refresh: bool = False
     can_set_clock: bool = False
+    can_change: bool = False
+    asked: str = ""
+    receiver_code: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

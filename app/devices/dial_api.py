@@ -7,7 +7,7 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, WebSocket
+from fastapi import WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
@@ -16,13 +16,14 @@ from app.contracts.faults import FAULTS
 from app.contracts.tunnel import CONTRACT_HEADER, VERSION_HEADER
 from app.core.db import Database
 from app.core.logging import get_logger
+from app.core.routing import Router
 from app.core.security import hash_token
 from app.devices import dialled, queries, service
 from app.devices.limits import count_try
 from app.devices.models import AgentState
 from app.errors import QingkaError, Unauthenticated
 
-router = APIRouter()
+router = Router()
 _log = get_logger(__name__)
 
 _BROKEN_FRAME = 1007

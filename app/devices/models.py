@@ -206,6 +206,11 @@ class Device(SQLModel, table=True):
         sa_column=sa.Column(sa.Boolean, nullable=False, server_default=sa.false()),
         description="whether its agent can set its clock",
     )
+    clear_groups: list[list[str]] = Field(
+        default_factory=list,
+        sa_column=sa.Column(sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+        description="which of its types clear together, as its driver says",
+    )
     tax_no: str = Field(
         default="",
         sa_column=sa.Column(sa.String(20), nullable=False, server_default=""),

@@ -8,10 +8,11 @@ from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import StreamingResponse
 
 from app.contracts.faults import fault
+from app.core.routing import Router
 from app.core.security import same
 from app.core.web import settings_of
 from app.devices import dialled
@@ -19,7 +20,7 @@ from app.devices.agent_errors import AgentFault, unreachable
 from app.devices.agents import relay_token
 from app.errors import Unauthenticated
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _TIMEOUT = {"read": 60.0}
 

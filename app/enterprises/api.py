@@ -3,18 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.accounts.deps import OperatorsWriter, Reader
 from app.core.etags import IfMatch, set_etag
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.schemas import SearchText
-from app.core.web import ClockDep, Paging, Reading, Writing
+from app.core.web import ClockDep, Paging, Reading, SettingsDep, Writing
 from app.enterprises import queries, service
 from app.enterprises.models import Enterprise, FilingCycle
 from app.enterprises.schemas import EnterpriseCreate, EnterprisePublic, EnterpriseUpdate
 
-router = APIRouter(prefix="/enterprises", tags=["企业"])
+router = Router(prefix="/enterprises", tags=["企业"])
 
 
 @router.get("")
@@ -37,11 +38,18 @@ def create_enterprise(
     data: EnterpriseCreate,
     session: Writing,
     principal: OperatorsWriter,
+    settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> EnterprisePublic:
     """Register an enterprise."""
-    enterprise = service.create_enterprise(session, data=data, principal=principal, at=clock())
+    enterprise = service.create_enterprise(
+        session,
+        data=data,
+        principal=principal,
+        at=clock(),
+        review_by_default=settings.review_required_default,
+    )
     response.headers["Location"] = f"/api/v1/enterprises/{enterprise.id}"
     return _answer(response, enterprise)
 

@@ -58,4 +58,9 @@ class EnterprisePage:
     title: str
     form: EnterpriseForm
     can_change: bool = False
+    can_hand_over: bool = False
+    asked: bool = False
+    from_account: str = ""
+    to_account: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    handover_errors: dict[str, str] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 """系统设置 → 企业: list, register, change (/settings/enterprises)."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import OperatorsWriter, Reader
@@ -12,8 +13,9 @@ from app.core.db import Session
 from app.core.etags import etag_of
 from app.core.forms import pager, parse
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 from app.enterprises import queries, service
 from app.enterprises.contexts import (
     EnterpriseForm,
@@ -27,7 +29,7 @@ from app.errors import QingkaError
 
 BASE = "/settings/enterprises"
 
-router = APIRouter(prefix=BASE, include_in_schema=False)
+router = Router(prefix=BASE, include_in_schema=False)
 
 
 @router.get("")
@@ -36,11 +38,12 @@ def enterprise_list(
     session: Reading,
     principal: Reader,
     paging: Paging,
+    settings: SettingsDep,
     q: Annotated[str, Query(max_length=100)] = "",
     confirm: bool = False,
 ) -> HTMLResponse:
     """Enterprises by name; ?confirm=1 shows the form for a new one."""
-    form = EnterpriseForm(review_required=True)
+    form = EnterpriseForm(review_required=settings.review_required_default)
     page = _list_page(session, principal, paging, form, q=q, dialog_open=confirm)
     return render(request, "enterprises/list.html", page)
 
@@ -69,11 +72,14 @@ def create(
 
 @router.get("/{enterprise_id}")
 def enterprise_page(
-    enterprise_id: UUID, request: Request, session: Reading, principal: Reader
+    enterprise_id: UUID,
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    confirm: bool = False,
 ) -> HTMLResponse:
-    """One enterprise."""
-    found = queries.get_enterprise(session, enterprise_id, principal=principal)
-    page = EnterprisePage(str(found.id), found.name, _form_of(found), _may_change(principal))
+    """One enterprise; ?confirm=1 shows the dialog of the hand-over."""
+    page = replace(edit_page(session, enterprise_id, principal), asked=confirm)
     return render(request, "enterprises/detail.html", page)
 
 
@@ -88,7 +94,7 @@ def change(
 ) -> Response:
     """Change an enterprise, unless somebody else has meanwhile."""
     with database.reading() as session:
-        title = queries.get_enterprise(session, enterprise_id, principal=principal).name
+        before = edit_page(session, enterprise_id, principal)
     try:
         data = parse(EnterpriseUpdate, form.model_dump(exclude={"revision"}))
         with database.transaction() as session:
@@ -101,9 +107,21 @@ def change(
                 if_match=etag_of(form.revision),
             )
     except QingkaError as error:
-        page = EnterprisePage(str(enterprise_id), title, form, True, messages(error))
+        page = replace(before, form=form, errors=messages(error))
         return render(request, "enterprises/detail.html", page, status_code=error.status)
     return redirect(BASE, flash=f"已保存企业 {data.name}")
+
+
+def edit_page(session: Session, enterprise_id: UUID, principal: Principal) -> EnterprisePage:
+    """The page of one enterprise as it stands. Raises NotFound."""
+    found = queries.get_enterprise(session, enterprise_id, principal=principal)
+    return EnterprisePage(
+        str(found.id),
+        found.name,
+        _form_of(found),
+        _may_change(principal),
+        can_hand_over=principal.can(Permission.ADMIN),
+    )
 
 
 def messages(error: QingkaError) -> dict[str, str]:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
-from app.core.db import Session
+from app.core.db import Session, unchanged
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 from app.enterprises.models import Enterprise, FilingCycle
 from app.errors import NotFound
@@ -79,6 +79,15 @@ def list_enterprises(
 
 def names_for_choice(session: Session, *, principal: Principal) -> list[tuple[UUID, str]]:
     """Id and name of the visible enterprises, by name, at most 500: for a select on a page."""
+    names = unchanged(
+        session,
+        ("enterprises for choice", principal.enterprise_ids),
+        lambda reading: _names_for_choice(reading, principal),
+    )
+    return list(names)
+
+
+def _names_for_choice(session: Session, principal: Principal) -> list[tuple[UUID, str]]:
     query = (
         select(Enterprise.id, Enterprise.name)
         .where(within(principal, col(Enterprise.id)))

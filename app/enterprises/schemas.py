@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.contracts.tax_numbers import is_valid_tax_no, normalize_tax_no
 from app.core.schemas import ABSENT, Email, Input, Line, LongLine, LongName, Patch, Phone
@@ -37,7 +37,9 @@ class EnterpriseCreate(Input):
     contact_name: Line = ""
     contact_phone: Phone = ""
     contact_email: Email = ""
-    review_required: bool = True
+    review_required: bool | None = Field(
+        None, description="whether clearings need a review; null: as the rules of the system say"
+    )
 
 
 class EnterpriseUpdate(Patch):

@@ -33,13 +33,20 @@ class EnterpriseLimited(Forbidden):
 
 
 def create_enterprise(
-    session: Session, *, data: EnterpriseCreate, principal: Principal, at: datetime
+    session: Session,
+    *,
+    data: EnterpriseCreate,
+    principal: Principal,
+    at: datetime,
+    review_by_default: bool = True,
 ) -> Enterprise:
     """Register a taxpayer. Raises TaxNoTaken, EnterpriseLimited."""
     if principal.enterprise_ids is not None:
         raise EnterpriseLimited
     if queries.tax_no_taken(session, data.tax_no):
         raise TaxNoTaken
+    if data.review_required is None:
+        data = data.model_copy(update={"review_required": review_by_default})
     enterprise = Enterprise(**data.model_dump(), created_at=at, updated_at=at)
     session.add(enterprise)
     _flush(session)

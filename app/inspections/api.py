@@ -3,18 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel
 
 from app.accounts.deps import Admin, Reader
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.web import ClockDep, Paging, Reading, Writing
 from app.inspections import queries, service
 from app.inspections.models import Inspection, InspectionKind, InspectionState
 from app.inspections.pages import pdf_of, require_whole, sections_of
 from app.inspections.section import Severity
 
-router = APIRouter(prefix="/inspections", tags=["定期检查"])
+router = Router(prefix="/inspections", tags=["定期检查"])
 
 
 class SectionPublic(BaseModel):

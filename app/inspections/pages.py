@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin, Reader
 from app.accounts.principal import Permission, Principal
 from app.core.forms import pager
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, Paging, Reading, SettingsDep, Writing
 from app.errors import Forbidden
@@ -18,7 +19,7 @@ from app.inspections.models import Inspection, InspectionKind, InspectionState
 from app.inspections.section import Section
 
 BASE = "/inspections"
-router = APIRouter(prefix=BASE, include_in_schema=False)
+router = Router(prefix=BASE, include_in_schema=False)
 
 KIND_WORDS = {
     InspectionKind.MONTHLY: "月度检查",

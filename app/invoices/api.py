@@ -3,20 +3,21 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.accounts.deps import DevicesWriter, Reader
 from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.etags import IfMatch, set_etag
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClockDep, Paging, Reading, Writing
 from app.invoices import queries, service
 from app.invoices.models import ClearingStatus, Invoice
 from app.invoices.schemas import InvoiceCreate, InvoicePublic, InvoiceUpdate
 
-router = APIRouter(prefix="/invoices", tags=["发票"])
+router = Router(prefix="/invoices", tags=["发票"])
 
 
 @router.get("")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -178,9 +178,9 @@ def import_from_device(
     """
     session.flush()
     rows = (_row(device, invoice, period, at) for invoice in invoices)
-    written = 0
+    upsert, written = _upsert(session), 0
     while batch := list(islice(rows, _BATCH)):
-        session.execute(_upsert(session, batch))
+        session.connection().execute(upsert, batch)
         written += len(batch)
     _forget(session)
     return written
@@ -241,10 +241,10 @@ def _row(device: Device, invoice: DeviceInvoice, period: str, at: datetime) -> d
     }
 
 
-def _upsert(session: Session, rows: list[dict[str, Any]]) -> sa.Executable:
-    """Rows that say nothing new stay untouched."""
+def _upsert(session: Session) -> sa.Executable:
+    """For many rows at once. Rows that say nothing new stay untouched."""
     insert = postgresql.insert if dialect_name(session) == "postgresql" else sqlite.insert
-    statement = insert(Invoice).values(rows)
+    statement = insert(cast(sa.Table, sa.inspect(Invoice).local_table))
     new = statement.excluded
     changed = sa.or_(*(getattr(Invoice, name) != new[name] for name in _FROM_DEVICE))
     return statement.on_conflict_do_update(

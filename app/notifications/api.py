@@ -3,14 +3,16 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Body, Query, Response
 
 from app.accounts.deps import Admin, Person
 from app.core.db import Session
 from app.core.etags import IfMatch, require_match, set_etag
 from app.core.pagination import Page
-from app.core.web import ClockDep, Paging, Reading, SettingsDep, Writing
+from app.core.routing import Router
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.notifications import queries
+from app.notifications.deps import Confirm
 from app.notifications.kinds import EventKind
 from app.notifications.models import DeliveryState
 from app.notifications.schemas import (
@@ -18,6 +20,7 @@ from app.notifications.schemas import (
     ChannelPublic,
     ChannelTest,
     ChannelUpdate,
+    Confirmation,
     DeliveryDetail,
     DeliveryPublic,
     MarkRead,
@@ -30,7 +33,7 @@ from app.notifications.service import channels, deliveries, inbox
 from app.notifications.service.channels import ChannelDraft
 from app.notifications.service.inbox import Choice
 
-router = APIRouter(tags=["通知"])
+router = Router(tags=["通知"])
 
 
 @router.get("/notifications")
@@ -86,13 +89,15 @@ def list_channels(session: Reading, principal: Admin, page: Paging) -> Page[Chan
 @router.post("/notification-channels", status_code=201)
 def create_channel(
     data: ChannelCreate,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> ChannelPublic:
     """Set up a channel: e-mail (SMTP), or a group robot (企业微信, 钉钉, 飞书)."""
+    confirm(data.password)
     draft = ChannelDraft(
         data.name,
         data.kind,
@@ -103,12 +108,13 @@ def create_channel(
         data.to_operator,
         data.to_accounts,
     )
-    channel = channels.create_channel(
-        session, draft, principal=principal, settings=settings, clock=clock
-    )
-    response.headers["Location"] = f"/api/v1/notification-channels/{channel.id}"
-    set_etag(response, channel.revision)
-    return ChannelPublic.of(channel)
+    with database.transaction() as session:
+        channel = channels.create_channel(
+            session, draft, principal=principal, settings=settings, clock=clock
+        )
+        response.headers["Location"] = f"/api/v1/notification-channels/{channel.id}"
+        set_etag(response, channel.revision)
+        return ChannelPublic.of(channel)
 
 
 @router.get("/notification-channels/{channel_id}")
@@ -125,26 +131,39 @@ def get_channel(
 def change_channel(
     channel_id: UUID,
     data: ChannelUpdate,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> ChannelPublic:
     """Change a channel: only what is sent."""
-    require_match(if_match, queries.channel(session, channel_id).revision)
-    channel = channels.change_channel(
-        session, channel_id, data.changes(), principal=principal, settings=settings, clock=clock
-    )
-    set_etag(response, channel.revision)
-    return ChannelPublic.of(channel)
+    changes = data.changes()
+    confirm(changes.pop("password", None))
+    with database.transaction() as session:
+        require_match(if_match, queries.channel(session, channel_id).revision)
+        channel = channels.change_channel(
+            session, channel_id, changes, principal=principal, settings=settings, clock=clock
+        )
+        set_etag(response, channel.revision)
+        return ChannelPublic.of(channel)
 
 
 @router.delete("/notification-channels/{channel_id}", status_code=204)
-def remove_channel(channel_id: UUID, session: Writing, principal: Admin, clock: ClockDep) -> None:
+def remove_channel(
+    channel_id: UUID,
+    confirm: Confirm,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    data: Annotated[Confirmation | None, Body()] = None,
+) -> None:
     """Send nothing through it any more."""
-    channels.remove_channel(session, channel_id, principal=principal, clock=clock)
+    confirm(data.password if data else None)
+    with database.transaction() as session:
+        channels.remove_channel(session, channel_id, principal=principal, clock=clock)
 
 
 @router.post("/notification-channels/{channel_id}/test", status_code=202)

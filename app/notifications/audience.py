@@ -1,5 +1,6 @@
 """Who hears of an event: accounts by their roles, their operator and their enterprises; addresses."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from app.accounts.models import Account, AccountEnterprise, AccountRole
 from app.accounts.principal import Role
 from app.core.db import Session
 from app.notifications import queries
-from app.notifications.kinds import ROLES_OF, RULES, Concern
+from app.notifications.kinds import ROLES_OF, RULES, Concern, EventKind
 from app.notifications.models import Channel, Event
 from app.operators.models import Operator
 
@@ -27,10 +28,13 @@ class Reader:
 
 def readers(session: Session, event: Event) -> list[Reader]:
     """The accounts that hear of this event, with what they chose."""
-    rule = RULES[event.kind]
-    accounts = _concerned(session, event)
+    return _readers(session, event.kind, _concerned(session, event))
+
+
+def _readers(session: Session, kind: EventKind, accounts: list[Account]) -> list[Reader]:
+    rule = RULES[kind]
     ids = [account.id for account in accounts]
-    chosen = queries.preferences_for(session, ids, event.kind)
+    chosen = queries.preferences_for(session, ids, kind)
     addresses = _addresses(session, accounts)
     return [
         Reader(
@@ -41,6 +45,41 @@ def readers(session: Session, event: Event) -> list[Reader]:
         )
         for account in accounts
     ]
+
+
+Subjects = Collection[tuple[UUID, UUID]]
+"""Pairs of enterprise and operator that events are about; an operator is of one enterprise."""
+
+
+def readers_of_many(
+    session: Session, kind: EventKind, subjects: Subjects
+) -> list[tuple[Reader, Subjects]]:
+    """The accounts that hear of this kind, each with the subjects that concern it.
+
+    The same as `readers` of an event about each subject, in a few selects however many there are.
+    """
+    rule = RULES[kind]
+    roles = [role for concern in rule.concerns for role in ROLES_OF.get(concern, ())]
+    holders = _enabled_accounts(session, roles)
+    limits = _enterprises_of(session, [account.id for account in holders])
+    found: dict[UUID, tuple[Account, set[tuple[UUID, UUID]]]] = {
+        account.id: (
+            account,
+            {one for one in subjects if account.all_enterprises or one[0] in limits[account.id]},
+        )
+        for account in holders
+    }
+    if Concern.OPERATOR in rule.concerns:
+        by_operator = {
+            operator_id: (enterprise_id, operator_id) for enterprise_id, operator_id in subjects
+        }
+        for account in _accounts_of_operators(session):
+            own = by_operator.get(account.operator_id) if account.operator_id else None
+            if own is not None:
+                found.setdefault(account.id, (account, set()))[1].add(own)
+    concerned = [(account, own) for account, own in found.values() if own]
+    wanting = _readers(session, kind, [account for account, _ in concerned])
+    return [(reader, own) for reader, (_, own) in zip(wanting, concerned, strict=True)]
 
 
 def email_addresses(session: Session, event: Event, channel: Channel) -> list[str]:
@@ -61,6 +100,8 @@ def address_of(session: Session, account: Account) -> str:
 def _concerned(session: Session, event: Event) -> list[Account]:
     """Enabled accounts; roles only reach those who may see the enterprise and did not ask themselves."""
     concerns = RULES[event.kind].concerns
+    if event.data.get("awaits_review") is False:
+        concerns -= {Concern.REVIEWERS}
     reasons: list[sa.ColumnElement[bool]] = []
     requester = _uuid(event.requester_id)
     if Concern.REQUESTER in concerns and requester is not None:
@@ -91,6 +132,34 @@ def _sees(enterprise_id: UUID | None) -> sa.ColumnElement[bool]:
         col(AccountEnterprise.enterprise_id) == enterprise_id
     )
     return sa.or_(col(Account.all_enterprises).is_(True), col(Account.id).in_(allowed))
+
+
+def _enabled_accounts(session: Session, roles: Sequence[Role]) -> list[Account]:
+    """Accounts in use that hold one of these roles."""
+    holding = sa.select(col(AccountRole.account_id)).where(col(AccountRole.role).in_(roles))
+    wanted = select(Account).where(col(Account.disabled_at).is_(None), col(Account.id).in_(holding))
+    return list(session.exec(wanted.order_by(col(Account.id))))
+
+
+def _accounts_of_operators(session: Session) -> list[Account]:
+    """Accounts in use that belong to an operator."""
+    wanted = select(Account).where(
+        col(Account.disabled_at).is_(None), col(Account.operator_id).is_not(None)
+    )
+    return list(session.exec(wanted.order_by(col(Account.id))))
+
+
+def _enterprises_of(session: Session, account_ids: Sequence[UUID]) -> dict[UUID, set[UUID]]:
+    """The enterprises each of these accounts is limited to."""
+    found: dict[UUID, set[UUID]] = {account_id: set() for account_id in account_ids}
+    rows = session.exec(
+        select(AccountEnterprise.account_id, AccountEnterprise.enterprise_id).where(
+            col(AccountEnterprise.account_id).in_(account_ids)
+        )
+    )
+    for account_id, enterprise_id in rows:
+        found[account_id].add(enterprise_id)
+    return found
 
 
 def _addresses(session: Session, accounts: list[Account]) -> dict[UUID, str]:

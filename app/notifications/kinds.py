@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     CLEARING_REVIEW_WAITING = "clearing.review_waiting"
     DEVICE_DISCONNECTED = "device.disconnected"
     DEVICE_LOCK_APPROACHING = "device.lock_approaching"
+    DEVICE_LOCK_DIGEST = "device.lock_digest"
     BACKUP_FAILED = "backup.failed"
     INSPECTION_FINISHED = "inspection.finished"
     WEBHOOK_DISABLED = "webhook.disabled"
@@ -41,16 +42,26 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`email` and `in_app` are for an account that has chosen nothing."""
+    """`email` and `in_app` are for an account that has chosen nothing.
+
+    `in_digest`: people hear of such events once a day together; the single one goes to webhooks only.
+    """
 
     label: str
     concerns: frozenset[Concern]
     email: bool = False
     in_app: bool = True
+    in_digest: bool = False
 
 
-def _rule(label: str, *concerns: Concern, email: bool = False, in_app: bool = True) -> Rule:
-    return Rule(label, frozenset(concerns), email, in_app)
+def _rule(
+    label: str,
+    *concerns: Concern,
+    email: bool = False,
+    in_app: bool = True,
+    in_digest: bool = False,
+) -> Rule:
+    return Rule(label, frozenset(concerns), email, in_app, in_digest)
 
 
 RULES: dict[EventKind, Rule] = {
@@ -72,8 +83,9 @@ RULES: dict[EventKind, Rule] = {
     ),
     EventKind.DEVICE_DISCONNECTED: _rule("设备断开连接", Concern.OPERATOR, Concern.ADMINS),
     EventKind.DEVICE_LOCK_APPROACHING: _rule(
-        "设备即将锁死", Concern.OPERATOR, Concern.ADMINS, email=True
+        "设备即将锁死", Concern.OPERATOR, Concern.ADMINS, email=True, in_digest=True
     ),
+    EventKind.DEVICE_LOCK_DIGEST: _rule("即将锁死的设备（每日汇总）"),
     EventKind.BACKUP_FAILED: _rule("备份失败", Concern.ADMINS, email=True),
     EventKind.INSPECTION_FINISHED: _rule("定期检查完成", Concern.ADMINS),
     EventKind.WEBHOOK_DISABLED: _rule("Webhook 已停用", Concern.ADMINS, email=True),
@@ -81,9 +93,12 @@ RULES: dict[EventKind, Rule] = {
 }
 
 SUBSCRIBABLE: tuple[EventKind, ...] = tuple(
-    kind for kind in EventKind if kind is not EventKind.TEST
+    kind for kind in EventKind if kind not in (EventKind.TEST, EventKind.DEVICE_LOCK_DIGEST)
 )
-"""What channels and webhooks may be registered for; a test goes to the one that is tested."""
+"""What channels and webhooks may be registered for.
+
+A test goes to the one that is tested, a digest to whoever wants what it is made of.
+"""
 
 ROLES_OF: dict[Concern, frozenset[Role]] = {
     Concern.REVIEWERS: frozenset({Role.REVIEWER}),

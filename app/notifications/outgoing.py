@@ -6,8 +6,9 @@ from uuid import UUID
 
 from app.core.crypto import NotOpened
 from app.core.db import Database, Session
-from app.notifications import queries, secrets
+from app.notifications import digest_words, queries, secrets
 from app.notifications.errors import ChannelUrlInvalid
+from app.notifications.kinds import EventKind
 from app.notifications.models import Channel, ChannelKind, Delivery, Event, Webhook
 from app.notifications.sending import email, robots, webhook
 from app.notifications.sending.result import Result, failed
@@ -33,21 +34,39 @@ class _Email:
 Outgoing = webhook.Parcel | _Email | _Robot
 
 
-def send(database: Database, settings: Settings, delivery_id: UUID, *, at: datetime) -> Result:
-    """One try of a delivery; the network is waited for outside any transaction."""
-    with database.reading() as session:
-        try:
-            outgoing = _prepare(session, settings, delivery_id, at)
-        except NotOpened:
-            return failed(ChannelUrlInvalid, "密钥无法解开（QINGKA_SECRET_KEY 已更换），请重新填写")
-        except ChannelUrlInvalid as error:
-            return failed(ChannelUrlInvalid, error.detail)
-    allow_private = settings.webhook_allow_private
-    if isinstance(outgoing, webhook.Parcel):
-        return webhook.send(outgoing, at=at, allow_private=allow_private)
-    if isinstance(outgoing, _Email):
-        return email.send(outgoing.server, outgoing.letter)
-    return robots.send(outgoing.url, outgoing.note, allow_private=allow_private)
+class Line:
+    """The way out for one try or several; mails that follow each other share a connection."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._mail = email.Connection()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another mail through the same channel costs no new connection."""
+        return self._mail.is_open
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self._mail.close()
+
+    def send(self, delivery_id: UUID, *, at: datetime) -> Result:
+        """One try of a delivery; the network is waited for outside any transaction."""
+        with self._database.reading() as session:
+            try:
+                outgoing = _prepare(session, self._settings, delivery_id, at)
+            except NotOpened:
+                text = "密钥无法解开（QINGKA_SECRET_KEY 已更换），请重新填写"
+                return failed(ChannelUrlInvalid, text)
+            except ChannelUrlInvalid as error:
+                return failed(ChannelUrlInvalid, error.detail)
+        allow_private = self._settings.webhook_allow_private
+        if isinstance(outgoing, webhook.Parcel):
+            return webhook.send(outgoing, at=at, allow_private=allow_private)
+        if isinstance(outgoing, _Email):
+            return self._mail.send(outgoing.server, outgoing.letter)
+        return robots.send(outgoing.url, outgoing.note, allow_private=allow_private)
 
 
 def _prepare(session: Session, settings: Settings, delivery_id: UUID, at: datetime) -> Outgoing:
@@ -57,10 +76,9 @@ def _prepare(session: Session, settings: Settings, delivery_id: UUID, at: dateti
         return _parcel(settings, session.get_one(Webhook, delivery.webhook_id), event)
     channel = session.get_one(Channel, delivery.channel_id)
     url = secrets.unseal(settings, channel.sealed_url, owner=channel.id)
-    text = _text(settings, event)
     if channel.kind is ChannelKind.ROBOT:
-        return _Robot(url, robots.Note(event.title, text, at))
-    return _Email(email.parse_server(url), _letter(delivery, event, text))
+        return _Robot(url, robots.Note(event.title, _text(settings, event), at))
+    return _Email(email.parse_server(url), _letter(settings, delivery, event))
 
 
 def _parcel(settings: Settings, row: Webhook, event: Event) -> webhook.Parcel:
@@ -78,13 +96,20 @@ def _parcel(settings: Settings, row: Webhook, event: Event) -> webhook.Parcel:
     )
 
 
-def _letter(delivery: Delivery, event: Event, text: str) -> email.Letter:
+def _letter(settings: Settings, delivery: Delivery, event: Event) -> email.Letter:
+    """A digest has all its devices in the mail, as lines and as a table."""
+    link = address_of(settings.public_url, event.link)
+    text, table = _text(settings, event), ""
+    if event.kind is EventKind.DEVICE_LOCK_DIGEST:
+        text = f"{digest_words.plain(event.data)}\n查看：{link}"
+        table = digest_words.table(event.data, link)
     return email.Letter(
         delivery.recipient,
         f"【清卡管理】{event.title}",
         f"{text}\n\n-- \n{SIGNATURE}\n",
         f"qingka.{delivery.id.hex}",
         event.at,
+        table,
     )
 
 

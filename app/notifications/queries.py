@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,6 +30,17 @@ def published(session: Session, dedupe_key: str) -> bool:
     """Whether an event with this key exists."""
     found = session.exec(select(Event.id).where(Event.dedupe_key == dedupe_key)).first()
     return found is not None
+
+
+def told_of(session: Session, kind: EventKind, object_id: str) -> set[UUID | str]:
+    """Who has an event of this kind about this object: accounts, channels, addresses (casefolded)."""
+    events = sa.select(col(Event.id)).where(
+        col(Event.kind) == kind, col(Event.object_id) == object_id
+    )
+    shown = select(Notification.account_id).where(col(Notification.event_id).in_(events))
+    sent = select(Delivery.target_id, Delivery.recipient).where(col(Delivery.event_id).in_(events))
+    accounts = session.exec(shown).all()
+    return {*accounts, *(address.casefold() or target for target, address in session.exec(sent))}
 
 
 def count_unread(session: Session, account_id: UUID) -> int:
@@ -164,44 +174,6 @@ def has_waiting(session: Session) -> bool:
         session.exec(select(Event.id).where(col(Event.spread_at).is_(None)).limit(1)).first()
         is not None
     )
-
-
-def due_deliveries(session: Session, now: datetime, limit: int) -> list[UUID]:
-    """Deliveries to try now: the oldest of every receiver that nobody is delivering to."""
-    busy = sa.select(col(Delivery.target_id)).where(
-        col(Delivery.state) == DeliveryState.PENDING, col(Delivery.leased_until) > now
-    )
-    turn = sa.func.row_number().over(
-        partition_by=col(Delivery.target_id), order_by=(col(Delivery.next_at), col(Delivery.id))
-    )
-    ranked = (
-        sa.select(col(Delivery.id), col(Delivery.next_at), turn.label("turn"))
-        .outerjoin(Channel, col(Channel.id) == col(Delivery.channel_id))
-        .outerjoin(Webhook, col(Webhook.id) == col(Delivery.webhook_id))
-        .where(
-            col(Delivery.state) == DeliveryState.PENDING,
-            col(Delivery.next_at) <= now,
-            sa.func.coalesce(col(Channel.enabled), col(Webhook.enabled)),
-            col(Delivery.target_id).not_in(busy),
-        )
-        .subquery()
-    )
-    wanted = sa.select(ranked.c.id).where(ranked.c.turn == 1).order_by(ranked.c.next_at)
-    return list(session.execute(wanted.limit(limit)).scalars())
-
-
-def claimable(session: Session, delivery_id: UUID, now: datetime) -> Delivery | None:
-    """The delivery, locked, if it is still due and in nobody's hand."""
-    return session.exec(
-        select(Delivery)
-        .where(
-            Delivery.id == delivery_id,
-            Delivery.state == DeliveryState.PENDING,
-            Delivery.next_at <= now,
-            sa.or_(col(Delivery.leased_until).is_(None), col(Delivery.leased_until) <= now),
-        )
-        .with_for_update(skip_locked=True)
-    ).first()
 
 
 def delivery(session: Session, delivery_id: UUID, *, for_change: bool = False) -> Delivery:

@@ -6,21 +6,25 @@ not run is made up for, and never twice: the event's key holds device, lock date
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
 
-import sqlalchemy as sa
 from sqlmodel import col, select
 
-from app.core.clock import local_date
+from app.core.clock import SHANGHAI, local_date
 from app.core.db import Database, Session
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
 from app.notifications.kinds import EventKind
+from app.notifications.models import Event
+from app.notifications.service.digest import NearLock, send_digests
 from app.notifications.service.publish import Subject, publish
 from app.operators.models import Operator
 from app.settings import Settings
 
 _CHUNK = 200
+_KIND = EventKind.DEVICE_LOCK_APPROACHING
 
 
 def parse_days(text: str) -> tuple[int, ...]:
@@ -32,7 +36,10 @@ def parse_days(text: str) -> tuple[int, ...]:
 
 
 def remind_of_locks(database: Database, settings: Settings, now: datetime) -> int:
-    """Publish what is due today; gives how many. A few devices a transaction."""
+    """Publish what is due today, then the digests; gives how many devices. A few a transaction.
+
+    On a day when any device passes a threshold people get their digest of all devices that are near.
+    """
     days = parse_days(settings.reminder_days)
     if not days:
         return 0
@@ -43,10 +50,20 @@ def remind_of_locks(database: Database, settings: Settings, now: datetime) -> in
     for start in range(0, len(near), _CHUNK):
         with database.transaction() as session:
             sent += sum(
-                _remind(session, device_id, days, today, now)
-                for device_id in near[start : start + _CHUNK]
+                _remind(session, device, days, now) for device in near[start : start + _CHUNK]
             )
+    with database.reading() as session:
+        due = bool(near) and _told_today(session, today)
+    if due:
+        send_digests(database, [device.line for device in near], at=now)
     return sent
+
+
+def _told_today(session: Session, today: date) -> bool:
+    """Whether any device has passed a threshold today, also before a crash."""
+    midnight = datetime.combine(today, time(), SHANGHAI)
+    wanted = select(Event.id).where(Event.kind == _KIND, col(Event.at) >= midnight).limit(1)
+    return session.exec(wanted).first() is not None
 
 
 def threshold(days_left: int, days: Sequence[int]) -> int | None:
@@ -54,43 +71,60 @@ def threshold(days_left: int, days: Sequence[int]) -> int | None:
     return min((day for day in days if day >= days_left), default=None)
 
 
-def _near(session: Session, first: date, last: date) -> list[object]:
+@dataclass(frozen=True, slots=True)
+class _Device:
+    id: UUID
+    line: NearLock
+
+
+def _near(session: Session, first: date, last: date) -> list[_Device]:
     """Devices in use whose lock date lies in these days, the most urgent first."""
-    wanted = (
-        sa.select(col(Device.id))
-        .where(col(Device.lock_date).between(first, last), col(Device.state) != DeviceState.RETIRED)
-        .order_by(col(Device.lock_date), col(Device.id))
-    )
-    return list(session.execute(wanted).scalars())
-
-
-def _remind(
-    session: Session, device_id: object, days: Sequence[int], today: date, now: datetime
-) -> bool:
-    device, operator, enterprise = session.exec(
+    rows = session.exec(
         select(Device, Operator, Enterprise)
         .join(Operator, col(Operator.id) == col(Device.operator_id))
         .join(Enterprise, col(Enterprise.id) == col(Device.enterprise_id))
-        .where(col(Device.id) == device_id)
-    ).one()
-    lock = device.lock_date
-    if lock is None or lock < today:
-        return False
-    left = (lock - today).days
+        .where(col(Device.lock_date).between(first, last), col(Device.state) != DeviceState.RETIRED)
+        .order_by(col(Device.lock_date), col(Device.id))
+    )
+    return [
+        _Device(device.id, _line(device, operator, enterprise, lock_date, first))
+        for device, operator, enterprise in rows
+        if (lock_date := device.lock_date) is not None
+    ]
+
+
+def _line(
+    device: Device, operator: Operator, enterprise: Enterprise, lock_date: date, today: date
+) -> NearLock:
+    return NearLock(
+        enterprise_id=enterprise.id,
+        operator_id=operator.id,
+        operator_email=operator.email,
+        device=device.number,
+        operator=operator.name,
+        operator_code=operator.code,
+        enterprise=enterprise.name,
+        lock_date=lock_date,
+        days_left=(lock_date - today).days,
+    )
+
+
+def _remind(session: Session, device: _Device, days: Sequence[int], now: datetime) -> bool:
+    line = device.line
     event = publish(
         session,
-        EventKind.DEVICE_LOCK_APPROACHING,
-        subject=Subject("device", str(device.id), enterprise.id, operator.id),
+        _KIND,
+        subject=Subject("device", str(device.id), line.enterprise_id, line.operator_id),
         data={
-            "device": device.number,
-            "operator": operator.name,
-            "operator_code": operator.code,
-            "enterprise": enterprise.name,
-            "lock_date": lock.isoformat(),
-            "days_left": left,
+            "device": line.device,
+            "operator": line.operator,
+            "operator_code": line.operator_code,
+            "enterprise": line.enterprise,
+            "lock_date": line.lock_date.isoformat(),
+            "days_left": line.days_left,
             "remedy": "完成抄报与申报后，在清卡管理中为该操作员清卡；逾期设备将锁死，不能开票。",
         },
         at=now,
-        dedupe_key=f"lock:{device.id.hex}:{lock}:{threshold(left, days)}",
+        dedupe_key=f"lock:{device.id.hex}:{line.lock_date}:{threshold(line.days_left, days)}",
     )
     return event is not None

@@ -1,11 +1,12 @@
 """What the API takes and gives for notifications, channels, webhooks and deliveries."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from app.accounts.schemas import StepUpPassword
 from app.core.schemas import ABSENT, Email, Input, LongLine, Name, Patch
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import (
@@ -116,7 +117,13 @@ class PreferencesUpdate(Patch):
     kinds: Annotated[list[PreferenceItem], Field(max_length=len(EventKind))] = ABSENT
 
 
-class ChannelCreate(Input):
+class Confirmation(Input):
+    """The password of the person who changes where data are sent; nothing with an API key."""
+
+    password: StepUpPassword = None
+
+
+class ChannelCreate(Confirmation):
     """A new channel. `url` holds the secrets and is never given out again."""
 
     name: Name
@@ -132,6 +139,8 @@ class ChannelCreate(Input):
 class ChannelUpdate(Patch):
     """Changes of a channel."""
 
+    nullable: ClassVar[frozenset[str]] = frozenset({"password"})
+
     name: Name = ABSENT
     url: Url = ABSENT
     kinds: Kinds = ABSENT
@@ -140,6 +149,7 @@ class ChannelUpdate(Patch):
     to_operator: bool = ABSENT
     to_accounts: bool = ABSENT
     enabled: bool = ABSENT
+    password: StepUpPassword = ABSENT
 
 
 class ChannelPublic(BaseModel):
@@ -171,7 +181,7 @@ class ChannelTest(Input):
     recipients: Addresses = Field(default_factory=list)
 
 
-class WebhookCreate(Input):
+class WebhookCreate(Confirmation):
     """A new webhook."""
 
     url: Url
@@ -182,10 +192,13 @@ class WebhookCreate(Input):
 class WebhookUpdate(Patch):
     """Changes of a webhook. `enabled: true` forgets its failures."""
 
+    nullable: ClassVar[frozenset[str]] = frozenset({"password"})
+
     url: Url = ABSENT
     kinds: Kinds = ABSENT
     description: LongLine = ABSENT
     enabled: bool = ABSENT
+    password: StepUpPassword = ABSENT
 
 
 class WebhookPublic(BaseModel):

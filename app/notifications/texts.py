@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.notifications import digest_words
 from app.notifications.kinds import EventKind
 
 MAX_TITLE = 200
@@ -29,6 +30,7 @@ _TITLES: dict[EventKind, str] = {
     EventKind.CLEARING_REVIEW_WAITING: "清卡申请仍未审核：{operator}，属期 {period}",
     EventKind.DEVICE_DISCONNECTED: "设备断开连接：{device}（{operator}）",
     EventKind.DEVICE_LOCK_APPROACHING: "设备 {device}（{operator}）距锁死日期还有 {days_left} 天",
+    EventKind.DEVICE_LOCK_DIGEST: "{count} 台设备即将锁死，最近的还有 {days_left} 天",
     EventKind.BACKUP_FAILED: "备份失败：{message}",
     EventKind.INSPECTION_FINISHED: "定期检查完成：{label}，{outcome}",
     EventKind.WEBHOOK_DISABLED: "Webhook 已停用：{host}",
@@ -63,6 +65,7 @@ _FACTS: tuple[tuple[str, str], ...] = (
 _PATHS = {
     "clearing_request": "/clearing/requests/{id}",
     "device": "/devices/{id}",
+    "devices_near_lock": "/clearing?state=due",
     "backup": "/backups",
     "inspection": "/inspections/{id}",
     "webhook": "/settings/webhooks",
@@ -82,8 +85,10 @@ def message_of(
 ) -> Message:
     """The words of an event."""
     title = _plain(_TITLES[kind].format_map(_Facts(data)))[:MAX_TITLE]
-    lines = [f"{label}：{_plain(data[name])}" for name, label in _FACTS if _told(data.get(name))]
     path = _PATHS.get(object_type, "/notifications").format(id=object_id)
+    if kind is EventKind.DEVICE_LOCK_DIGEST:
+        return Message(title, digest_words.short(data), path)
+    lines = [f"{label}：{_plain(data[name])}" for name, label in _FACTS if _told(data.get(name))]
     return Message(title, "\n".join(lines), path)
 
 

@@ -1,12 +1,10 @@
-"""Notices what lower layers know without telling: devices that went away, backups that failed.
+"""Notices what backups know without telling: failures.
 
-Devices and backups know nothing of notifications. What they write, the device's state and the audit
-record of the failure, is looked at here, from where the last look ended.
+Backups know nothing of notifications. The audit record of a failure is looked at here, from where the
+last look ended.
 """
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -15,12 +13,9 @@ from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.audit.queries import details_of
 from app.core.db import Database, Session
-from app.devices.models import Device, DeviceState
-from app.enterprises.models import Enterprise
 from app.notifications.kinds import EventKind
 from app.notifications.scheduler import Run
 from app.notifications.service.publish import Subject, publish
-from app.operators.models import Operator
 
 _CODES = {
     AuditAction.BACKUP_FAILED: "backup.failed",
@@ -35,46 +30,8 @@ _REMEDY = "检查备份目标的空间、权限与网络，然后在“备份与
 def look(database: Database, run: Run) -> str:
     """One look; what was found and how far it was looked are kept together."""
     with database.transaction() as session:
-        away = _devices(session, run)
         failed = _backups(session, run)
-    return f"断开 {away} 台，备份失败 {failed} 次"
-
-
-def _devices(session: Session, run: Run) -> int:
-    """A device that was away at the first look, or at its registration, is no news."""
-    wanted = select(Device.id).where(Device.state == DeviceState.DISCONNECTED)
-    now_away = {str(one) for one in session.exec(wanted.where(col(Device.read_at).is_not(None)))}
-    before = run.state.get("away")
-    if before is None:
-        run.keep(session, away=sorted(now_away))
-        return 0
-    news = sorted(now_away - set(before))
-    for device_id in news:
-        _publish_away(session, UUID(device_id), run.at)
-    if now_away != set(before):
-        run.keep(session, away=sorted(now_away))
-    return len(news)
-
-
-def _publish_away(session: Session, device_id: UUID, at: datetime) -> None:
-    device = session.get_one(Device, device_id)
-    operator = session.get_one(Operator, device.operator_id)
-    publish(
-        session,
-        EventKind.DEVICE_DISCONNECTED,
-        subject=Subject("device", str(device.id), device.enterprise_id, operator.id),
-        data={
-            "device": device.number,
-            "operator": operator.name,
-            "operator_code": operator.code,
-            "enterprise": session.get_one(Enterprise, device.enterprise_id).name,
-            "lock_date": device.lock_date.isoformat() if device.lock_date else "",
-            "code": device.fault_code or "device.disconnected",
-            "message": device.fault_message or "设备未连接",
-            "remedy": "检查设备的连接与驱动，重新插接后系统会自动恢复。",
-        },
-        at=at,
-    )
+    return f"备份失败 {failed} 次"
 
 
 def _backups(session: Session, run: Run) -> int:

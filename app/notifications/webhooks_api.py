@@ -1,15 +1,19 @@
 """REST API of webhooks (Standard Webhooks)."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Body, Response
 
 from app.accounts.deps import Admin
 from app.core.etags import IfMatch, require_match, set_etag
 from app.core.pagination import Page
-from app.core.web import ClockDep, Paging, Reading, SettingsDep, Writing
+from app.core.routing import Router
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.notifications import queries
+from app.notifications.deps import Confirm
 from app.notifications.schemas import (
+    Confirmation,
     WebhookCreate,
     WebhookCreated,
     WebhookPublic,
@@ -17,7 +21,7 @@ from app.notifications.schemas import (
 )
 from app.notifications.service import webhooks
 
-router = APIRouter(prefix="/webhooks", tags=["Webhook"])
+router = Router(prefix="/webhooks", tags=["Webhook"])
 
 
 @router.get("")
@@ -30,25 +34,28 @@ def list_webhooks(session: Reading, principal: Admin, page: Paging) -> Page[Webh
 @router.post("", status_code=201)
 def create_webhook(
     data: WebhookCreate,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> WebhookCreated:
     """Register a receiver; its secret is in this answer only."""
-    new = webhooks.create_webhook(
-        session,
-        url=data.url,
-        kinds=data.kinds,
-        description=data.description,
-        principal=principal,
-        settings=settings,
-        clock=clock,
-    )
-    response.headers["Location"] = f"/api/v1/webhooks/{new.webhook.id}"
-    set_etag(response, new.webhook.revision)
-    return WebhookCreated.of_new(new)
+    confirm(data.password)
+    with database.transaction() as session:
+        new = webhooks.create_webhook(
+            session,
+            url=data.url,
+            kinds=data.kinds,
+            description=data.description,
+            principal=principal,
+            settings=settings,
+            clock=clock,
+        )
+        response.headers["Location"] = f"/api/v1/webhooks/{new.webhook.id}"
+        set_etag(response, new.webhook.revision)
+        return WebhookCreated.of_new(new)
 
 
 @router.get("/{webhook_id}")
@@ -65,37 +72,58 @@ def get_webhook(
 def change_webhook(
     webhook_id: UUID,
     data: WebhookUpdate,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> WebhookPublic:
     """Change a webhook: only what is sent."""
-    require_match(if_match, queries.webhook(session, webhook_id).revision)
-    webhook = webhooks.change_webhook(
-        session, webhook_id, data.changes(), principal=principal, settings=settings, clock=clock
-    )
-    set_etag(response, webhook.revision)
-    return WebhookPublic.of(webhook)
+    changes = data.changes()
+    confirm(changes.pop("password", None))
+    with database.transaction() as session:
+        require_match(if_match, queries.webhook(session, webhook_id).revision)
+        webhook = webhooks.change_webhook(
+            session, webhook_id, changes, principal=principal, settings=settings, clock=clock
+        )
+        set_etag(response, webhook.revision)
+        return WebhookPublic.of(webhook)
 
 
 @router.post("/{webhook_id}/rotate-secret")
 def rotate_webhook_secret(
-    webhook_id: UUID, session: Writing, principal: Admin, settings: SettingsDep, clock: ClockDep
+    webhook_id: UUID,
+    confirm: Confirm,
+    principal: Admin,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    data: Confirmation | None = None,
 ) -> WebhookCreated:
     """A new secret, in this answer only; the old one signs nothing any more."""
-    new = webhooks.rotate_secret(
-        session, webhook_id, principal=principal, settings=settings, clock=clock
-    )
-    return WebhookCreated.of_new(new)
+    confirm(data.password if data else None)
+    with database.transaction() as session:
+        new = webhooks.rotate_secret(
+            session, webhook_id, principal=principal, settings=settings, clock=clock
+        )
+        return WebhookCreated.of_new(new)
 
 
 @router.delete("/{webhook_id}", status_code=204)
-def remove_webhook(webhook_id: UUID, session: Writing, principal: Admin, clock: ClockDep) -> None:
+def remove_webhook(
+    webhook_id: UUID,
+    confirm: Confirm,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    data: Annotated[Confirmation | None, Body()] = None,
+) -> None:
     """Send nothing to it any more."""
-    webhooks.remove_webhook(session, webhook_id, principal=principal, clock=clock)
+    confirm(data.password if data else None)
+    with database.transaction() as session:
+        webhooks.remove_webhook(session, webhook_id, principal=principal, clock=clock)
 
 
 @router.post("/{webhook_id}/test", status_code=202)

@@ -4,20 +4,21 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.accounts.deps import OperatorsWriter, Reader
 from app.core.clock import local_date
 from app.core.etags import IfMatch, set_etag
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.schemas import SearchText
-from app.core.web import ClockDep, Paging, Reading, Writing
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, Writing
 from app.operators import queries, service
 from app.operators.models import Operator
 from app.operators.schemas import OperatorCreate, OperatorDetail, OperatorPublic, OperatorUpdate
 from app.operators.states import ClearingState, state_of
 
-router = APIRouter(prefix="/operators", tags=["操作员"])
+router = Router(prefix="/operators", tags=["操作员"])
 
 
 @router.get("")
@@ -63,10 +64,15 @@ def create_operator(
 
 @router.get("/{operator_id}")
 def get_operator(
-    operator_id: UUID, session: Reading, principal: Reader, clock: ClockDep, response: Response
+    operator_id: UUID,
+    database: DatabaseDep,
+    principal: Reader,
+    clock: ClockDep,
+    response: Response,
 ) -> OperatorDetail:
     """One operator."""
-    operator = queries.visible(session, operator_id, principal)
+    with database.looking_up() as connection:
+        operator = queries.shown(connection, operator_id, principal)
     return _answer(response, operator, local_date(clock()))
 
 
@@ -94,9 +100,9 @@ def _answer(response: Response, operator: Operator, today: date) -> OperatorDeta
 
 
 def public(operator: Operator, today: date) -> OperatorDetail:
-    """The operator as the API shows it on this day."""
+    """The operator, or a row of the same names, as the API shows it on this day."""
     return OperatorDetail(
-        **operator.model_dump(include=_PLAIN),
+        **{name: getattr(operator, name) for name in _PLAIN},
         clearing_state=state_of(operator.attention, operator.lock_date, today),
         device_numbers=operator.device_numbers.split(),
     )

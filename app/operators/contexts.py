@@ -60,4 +60,8 @@ class OperatorEditPage:
     device_count: int
     form: OperatorForm
     can_change: bool = False
+    can_hand_over: bool = False
+    asked: bool = False
+    receiver_code: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    handover_errors: dict[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import OperatorsWriter, Reader
@@ -15,6 +15,7 @@ from app.core.etags import etag_of
 from app.core.forms import blank_is_none, pager, parse
 from app.core.page_parts import Option
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading
 from app.enterprises import queries as enterprises_queries
@@ -27,7 +28,7 @@ from app.operators.schemas import OperatorCreate, OperatorUpdate
 
 BASE = "/settings/operators"
 
-router = APIRouter(prefix=BASE, include_in_schema=False)
+router = Router(prefix=BASE, include_in_schema=False)
 
 
 @router.get("")
@@ -70,10 +71,14 @@ def create(
 
 @router.get("/{operator_id}")
 def operator_page(
-    operator_id: UUID, request: Request, session: Reading, principal: Reader
+    operator_id: UUID,
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    confirm: bool = False,
 ) -> HTMLResponse:
-    """One operator."""
-    page = _edit_page(session, operator_id, principal)
+    """One operator; ?confirm=1 shows the dialog of the hand-over."""
+    page = replace(edit_page(session, operator_id, principal), asked=confirm)
     return render(request, "operators/detail.html", page)
 
 
@@ -88,7 +93,7 @@ def change(
 ) -> Response:
     """Change an operator, unless somebody else has meanwhile."""
     with database.reading() as session:
-        before = _edit_page(session, operator_id, principal)
+        before = edit_page(session, operator_id, principal)
     try:
         data = parse(OperatorUpdate, form.model_dump(exclude={"revision"}))
         with database.transaction() as session:
@@ -159,7 +164,8 @@ def _line(row: OperatorRow) -> OperatorLine:
     )
 
 
-def _edit_page(session: Session, operator_id: UUID, principal: Principal) -> OperatorEditPage:
+def edit_page(session: Session, operator_id: UUID, principal: Principal) -> OperatorEditPage:
+    """The page of one operator as it stands. Raises NotFound."""
     operator = queries.visible(session, operator_id, principal)
     form = OperatorForm.model_validate(operator.model_dump(mode="json"))
     return OperatorEditPage(
@@ -169,4 +175,5 @@ def _edit_page(session: Session, operator_id: UUID, principal: Principal) -> Ope
         device_count=operator.device_count,
         form=form,
         can_change=_may_change(principal),
+        can_hand_over=principal.can(Permission.DEVICES_WRITE) and operator.device_count > 0,
     )

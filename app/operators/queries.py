@@ -1,8 +1,10 @@
 """Every select of operators. A principal limited to some enterprises sees only these."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
@@ -17,6 +19,7 @@ from app.operators.listing import (
     list_operators,
 )
 from app.operators.models import Operator
+from app.operators.schemas import OperatorDetail
 
 __all__ = [
     "OperatorFilter",
@@ -27,6 +30,7 @@ __all__ = [
     "list_operators",
     "locked",
     "operator_for_change",
+    "shown",
     "visible",
     "visible_among",
 ]
@@ -38,6 +42,23 @@ def visible(session: Session, operator_id: UUID, principal: Principal) -> Operat
     if operator is None or not principal.sees(operator.enterprise_id):
         raise NotFound("没有这个操作员")
     return operator
+
+
+_SHOWN = sa.select(
+    *(
+        col(getattr(Operator, name))
+        for name in (*OperatorDetail.model_fields, "attention", "revision")
+        if name != "clearing_state"
+    )
+).where(col(Operator.id) == sa.bindparam("operator_id"))
+
+
+def shown(connection: sa.Connection, operator_id: UUID, principal: Principal) -> Any:
+    """A row with what is shown of one operator. Raises NotFound, also for one this principal may not see."""
+    row = connection.execute(_SHOWN, {"operator_id": operator_id}).one_or_none()
+    if row is None or not principal.sees(row.enterprise_id):
+        raise NotFound("没有这个操作员")
+    return row
 
 
 def operator_for_change(session: Session, operator_id: UUID, *, principal: Principal) -> Operator:

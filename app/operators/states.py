@@ -9,6 +9,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,18 @@ class UrgencyRange:
     attention: Attention | None
     first: date
     last: date
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `condition` compares with, by name; only what it does compare."""
+        values: dict[str, Any] = {}
+        if self.attention is not None:
+            values["attention"] = self.attention
+        if self.first > date.min:
+            values["first"] = self.first
+        if self.last < date.max:
+            values["last"] = self.last
+        return values
 
     def condition(self, *, indexed: bool = True) -> sa.ColumnElement[bool]:
         """As a condition an index on (attention, urgency) serves.
@@ -96,5 +109,6 @@ def state_conditions(state: ClearingState, today: date) -> sa.ColumnElement[bool
     return sa.or_(*(part.condition() for part in state_ranges(state, today)))
 
 
+@lru_cache(maxsize=8)
 def _month_end(day: date) -> date:
     return day.replace(day=monthrange(day.year, day.month)[1])

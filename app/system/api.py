@@ -1,12 +1,13 @@
 """REST API of the system: information. Health and metrics stand outside /api (see probes)."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.deps import Reader
+from app.core.routing import Router
 from app.system.status import status_of
 
-router = APIRouter(tags=["系统"])
+router = Router(tags=["系统"])
 
 
 class SystemPublic(BaseModel):

@@ -3,7 +3,7 @@
 import base64
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import AuditReader
@@ -12,10 +12,11 @@ from app.audit.operations import export_now
 from app.audit.schemas import AuditRecordPublic, CheckpointPublic, VerificationPublic
 from app.audit.verification import verify
 from app.core.pagination import Page
+from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading
 from app.system.audit_filters import AuditFilterDep, SignerDep
 
-router = APIRouter(prefix="/audit-records", tags=["审计"])
+router = Router(prefix="/audit-records", tags=["审计"])
 
 OldSize = Annotated[
     int | None, Query(ge=1, lt=1 << 63, description="records of an earlier checkpoint")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.deps import AuditReader
@@ -16,11 +16,12 @@ from app.audit.operations import verify_now
 from app.audit.queries import AuditFilter
 from app.core.page_parts import Option, Pager
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading
 from app.system.audit_filters import AuditFilterDep, SignerDep
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 PATH = "/audit"
 LONGEST_TEXT = 40

@@ -2,19 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.accounts.deps import Admin
+from app.core.routing import Router
 from app.core.templating import redirect
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.errors import Conflict
 from app.system import diagnostics, maintenance
 from app.system.maintenance import Task
 
-router = APIRouter(prefix="/system", include_in_schema=False)
-api_router = APIRouter(prefix="/system", tags=["系统"])
+router = Router(prefix="/system", include_in_schema=False)
+api_router = Router(prefix="/system", tags=["系统"])
 
 
 class MaintenanceDone(BaseModel):

@@ -13,11 +13,12 @@ from sqlmodel import col
 from app.accounts import service as accounts_service
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.audit.actor import Actor
+from app.audit.actor import SYSTEM, Actor
+from app.backups import service as backups_service
 from app.clearing import queries as clearing_queries
 from app.core.clock import Clock
 from app.core.db import Database, Session
-from app.errors import Conflict
+from app.errors import Conflict, QingkaError
 from app.notifications.service.removal import purge
 from app.settings import Settings
 from app.system.idempotency import KEPT_FOR
@@ -81,8 +82,24 @@ def _clean(database: Database, settings: Settings, clock: Clock) -> str:
     files = _purge_spool(settings.resolved_backup_spool_dir)
     return (
         f"清理会话 {sessions} 个、登录尝试 {attempts} 条、幂等键 {keys} 个、"
-        f"通知 {notifications} 条、临时文件 {files} 个"
+        f"通知 {notifications} 条、临时文件 {files} 个，{_prune_backups(database, settings, clock)}"
     )
+
+
+def _prune_backups(database: Database, settings: Settings, clock: Clock) -> str:
+    """By the rules of retention; what could not be deleted is tried again the next time."""
+    try:
+        gone = backups_service.prune(
+            database,
+            backups_service.storage_of(settings),
+            backups_service.retention_of(settings),
+            actor=SYSTEM,
+            clock=clock,
+        )
+    except QingkaError as error:
+        return f"过期备份未清理：{error.detail}"
+    left = sum(bool(one.problem) for one in gone)
+    return f"过期备份 {len(gone) - left} 份" + (f"（{left} 份未能删除）" if left else "")
 
 
 def _purge_keys(session: Session, before: datetime) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -16,11 +16,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from app import __version__
-from app.accounts.deps import signed_in
+from app.accounts.deps import identify
 from app.accounts.principal import Permission
 from app.clearing.states import RequestState
 from app.core.db import Database
 from app.core.metrics import RequestMetrics
+from app.core.routing import Router
 from app.core.web import client_ip, database_of
 from app.devices.models import AgentState, DeviceState
 from app.errors import Forbidden
@@ -28,7 +29,7 @@ from app.notifications import queries as notifications_queries
 from app.notifications.models import DeliveryState
 from app.system import queries
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _bearer = HTTPBearer(auto_error=False)
 _FORWARDED = ("forwarded", "x-forwarded-for")
@@ -42,7 +43,7 @@ def _may_see(
     """Raises Unauthenticated or Forbidden."""
     if _is_local(request):
         return
-    principal = signed_in(request, response, bearer)
+    principal = identify(request, response, bearer)
     if not principal.can(Permission.READ) or principal.enterprise_ids is not None:
         raise Forbidden("指标包含全部企业的数据")
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import CurrentPrincipal, Reader
 from app.accounts.principal import Permission
 from app.contracts.faults import FAULTS, device_codes
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries as devices_queries
@@ -22,7 +23,7 @@ from app.system.contexts import (
 )
 from app.system.status import examine, status_of
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/help")

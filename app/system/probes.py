@@ -1,12 +1,12 @@
 """/healthz and /readyz, for whatever watches the server; /metrics has a module of its own."""
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from app.core.routing import Router
 from app.core.web import DatabaseDep
 from app.system.status import is_ready
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/healthz")

@@ -14,6 +14,7 @@ from sqlmodel import select
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
+from app.backups import service as backups_service
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.errors import Conflict, Invalid
@@ -36,6 +37,8 @@ class Rule:
     label: str
     hint: str
     parse: Callable[[str], Any]
+    options: tuple[tuple[str, str], ...] = ()
+    """What may be chosen, as text and words; empty: anything is typed."""
 
 
 def _reminder_days(text: str) -> str:
@@ -61,6 +64,26 @@ def _number(lowest: int, highest: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+_LONGEST_KEPT = 36_500
+"""Days; what shall be kept longer is kept for ever."""
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("只能是 true、false")
+    return text.lower() == "true"
+
+
+def _keep_days(text: str) -> str:
+    try:
+        days = backups_service.parse_keep_days(text)
+    except backups_service.BackupSettingsInvalid as error:
+        raise ValueError("应为 种类=天数，以分号分隔，例如 pre_clearing=1830;system=90") from error
+    if max(days.values()) > _LONGEST_KEPT:
+        raise ValueError(f"天数不超过 {_LONGEST_KEPT}；0 为永久保留")
+    return ";".join(f"{kind.value}={number}" for kind, number in days.items())
 
 
 def _schedule(text: str) -> str:
@@ -90,6 +113,32 @@ RULES: dict[str, Rule] = {
             "两次清卡的最少间隔（天）",
             "间隔更短时在清卡前检查中提示",
             _number(0, 365),
+        ),
+        Rule(
+            "review_required_default",
+            "新企业的清卡申请默认需要审核",
+            "登记企业时的默认值；每个企业可单独修改",
+            _yes_or_no,
+            (("True", "需要审核"), ("False", "不需要审核")),
+        ),
+        Rule(
+            "backup_keep_days",
+            "备份保留（天，按种类）",
+            "pre_clearing 清卡前、post_clearing 清卡后、on_demand 手动、system 整系统；0 为永久保留。"
+            "更早的由每日维护清理",
+            _keep_days,
+        ),
+        Rule(
+            "backup_keep_newest",
+            "每种备份至少保留最新（份）",
+            "无论多久都保留",
+            _number(1, 10_000),
+        ),
+        Rule(
+            "backup_keep_record_years",
+            "清卡记录的备份保留（年）",
+            "清卡前的备份至少与其清卡记录一起保留这么久",
+            _number(1, 100),
         ),
         Rule(
             "notification_keep_days",

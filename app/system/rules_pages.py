@@ -3,19 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import Body, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, settings_of
 from app.errors import Conflict, Invalid
-from app.system.rules import RULES, Rules
+from app.system.rules import RULES, Rule, Rules
 
 BASE = "/settings/rules"
-router = APIRouter(include_in_schema=False)
-api_router = APIRouter(tags=["设置"])
+router = Router(include_in_schema=False)
+api_router = Router(tags=["设置"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class RuleField:
     value: str
     default: str
     fixed: bool
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class SettingPublic(BaseModel):
 
     name: str
     label: str
-    value: str | int
-    default: str | int
+    value: str | int | bool
+    default: str | int | bool
     fixed: bool
 
 
@@ -98,7 +100,7 @@ def change_settings(
     principal: Admin,
     database: DatabaseDep,
     clock: ClockDep,
-    data: Annotated[dict[str, str | int], Body(examples=[{"reminder_days": "5,3,1"}])],
+    data: Annotated[dict[str, str | int | bool], Body(examples=[{"reminder_days": "5,3,1"}])],
 ) -> list[SettingPublic]:
     """Change settings: only what is sent."""
     rules = rules_of(request)
@@ -123,13 +125,18 @@ def _page(rules: Rules, typed: dict[str, str], errors: dict[str, str]) -> RulesP
                 state.rule.label,
                 state.rule.hint,
                 typed.get(state.rule.name, str(state.value)),
-                str(state.default) or "空",
+                _words(state.rule, str(state.default)) or "空",
                 state.fixed,
+                state.rule.options,
             )
             for state in rules.states()
         ),
         errors,
     )
+
+
+def _words(rule: Rule, text: str) -> str:
+    return dict(rule.options).get(text, text)
 
 
 def _public(rules: Rules) -> list[SettingPublic]:

@@ -282,6 +282,7 @@ def test_openapi_names_every_path(ask: Ask, app: FastAPI) -> None:
             "/devices/{number}",
             "/devices/{number}/statistics",
             "/devices/{number}/invoices",
+            "/devices/{number}/bureau",
             "/devices/{number}/operations",
             "/operations/{operation_id}",
             "/operations/{operation_id}/events",

@@ -79,6 +79,7 @@ def test_the_example(tmp_path: Path) -> None:
         ({"dialect": "klingon"}, "device[1].dialect："),
         ({"driver": "abacus"}, "device[1].driver："),
         ({"timeout_seconds": 0}, "device[1].timeout_seconds："),
+        ({"minimum_version": "newest"}, "device[1].minimum_version："),
     ],
 )
 def test_mistakes_are_named(change: dict[str, Any], message: str) -> None:

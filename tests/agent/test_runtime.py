@@ -263,3 +263,18 @@ def test_a_stopped_runtime_answers_nothing_from_devices(lab: Lab) -> None:
     runtime._read_wait = 0.05
     with pytest.raises(DeviceUnavailable, match=r"device\.busy"):
         runtime.read(NUMBER)
+
+
+def test_the_oldest_version_to_work_with_is_told_with_every_reading(lab: Lab) -> None:
+    lab.settings["device"] = [
+        {
+            "driver": "tax_server",
+            "url": "http://127.0.0.1:9",
+            "bureau_url": "http://127.0.0.1:9/bureau",
+            "number": NUMBER,
+            "password": "71624935",
+            "minimum_version": "V2.0.0",
+        }
+    ]
+    reading = lab.start().read(NUMBER)
+    assert (reading.info.version, reading.summary.minimum_version) == ("V2.0.1", "V2.0.0")

@@ -2,14 +2,20 @@
 
 import base64
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from typer.testing import CliRunner, Result
 
+from app import cli
 from app.backups.cli import app
+from app.backups.models import Backup, BackupKind
+from app.core.clock import utc_now
 from app.core.db import Database
+from app.system.models import RuntimeSetting
 
 Run = Callable[..., Result]
 
@@ -112,3 +118,22 @@ def test_rotate_and_prune(run: Run, database: Database, populate: Any, monkeypat
     assert "共 0 份" in run("prune").output
     monkeypatch.setenv("QINGKA_BACKUP_KEEP_DAYS", "nonsense")
     assert "QINGKA_BACKUP_KEEP_DAYS" in run("prune", code=1).output
+
+
+def test_the_rules_of_the_pages_hold_for_the_shell(
+    run: Run, database: Database, populate: Any
+) -> None:
+    """Through the assembled command line, which knows where admins' rules are kept."""
+    populate(database)
+    for _ in range(2):
+        _create(run, "--operator", "KP0001", "--period", "2026-11")
+    assert "共 0 份" in run("prune", "--dry-run").output
+    with database.transaction() as session:
+        for name, value in (("backup_keep_newest", 1), ("backup_keep_days", "system=1")):
+            session.add(
+                RuntimeSetting(name=name, value=value, updated_by="林会计", updated_at=utc_now())
+            )
+        for backup in session.exec(select(Backup)):
+            backup.kind = BackupKind.SYSTEM
+            backup.created_at -= timedelta(days=2)
+    assert "共 1 份" in CliRunner().invoke(cli.app, ["backup", "prune", "--dry-run"]).output

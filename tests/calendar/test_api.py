@@ -11,7 +11,7 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import current_principal
+from app.accounts.deps import signed_in
 from app.accounts.principal import Permission, Principal, PrincipalKind
 from app.audit.models import AuditRecord
 from app.calendar import api
@@ -42,7 +42,7 @@ def app(database: Database) -> FastAPI:
     app.state.clock = lambda: datetime(2024, 2, 1, tzinfo=UTC)
     error_handlers.install(app)
     app.include_router(api.router, prefix="/api/v1")
-    app.dependency_overrides[current_principal] = lambda: _principal(*Permission)
+    app.dependency_overrides[signed_in] = lambda: _principal(*Permission)
     return app
 
 
@@ -73,7 +73,9 @@ def test_a_year(client: TestClient) -> None:
 
 @pytest.mark.parametrize("year", ["1999", "2100", "year"])
 def test_other_years_are_refused(client: TestClient, year: str) -> None:
-    assert client.get(f"/api/v1/calendar/{year}").status_code == 422
+    answer = client.get(f"/api/v1/calendar/{year}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "calendar.year_out_of_range")
+    assert "2000 到 2099" in answer.json()["remedy"]
 
 
 def test_set_and_remove_a_regional_override(client: TestClient, database: Database) -> None:
@@ -117,7 +119,7 @@ def test_bad_overrides_are_refused(client: TestClient, change: dict[str, Any]) -
 
 
 def test_who_may(app: FastAPI, client: TestClient) -> None:
-    app.dependency_overrides[current_principal] = lambda: _principal(Permission.READ)
+    app.dependency_overrides[signed_in] = lambda: _principal(Permission.READ)
     assert _february(client)["month"] == "2024-02"
     assert client.post("/api/v1/calendar/overrides", json=NOTICE).status_code == 403
     assert client.delete(f"/api/v1/calendar/overrides/{uuid4()}").status_code == 403

@@ -18,6 +18,7 @@ from app.clearing import queries
 from app.clearing.api import router as clearing_api
 from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.pages import router as clearing_pages
+from app.clearing.preview_api import router as preview_api
 from app.clearing.reconciliation.api import router as reconciliation_api
 from app.clearing.records_api import router as record_files_api
 from app.clearing.schemas import RequestCreate
@@ -33,6 +34,7 @@ from app.contracts.operations import TypeOutcome
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices import service as devices_service
+from app.devices.connections import AgentClients
 from app.devices.models import Device
 from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
@@ -334,12 +336,13 @@ def app(office: Office) -> FastAPI:
     app.state.database = office.database
     app.state.settings = office.settings
     app.state.clock = office.clock
+    app.state.agents = AgentClients(office.database, office.settings)
     app.state.layout = layout
     app.state.simulated = False
     app.state.principal = principal_of(Role.ADMIN)
     app.dependency_overrides[signed_in] = lambda: app.state.principal
     error_handlers.install(app)
-    for router in (record_files_api, clearing_api, reconciliation_api, operators_api):
+    for router in (record_files_api, clearing_api, preview_api, reconciliation_api, operators_api):
         app.include_router(router, prefix="/api/v1")
     app.include_router(clearing_pages)
     return app

@@ -75,6 +75,7 @@ GET    /api/v1/calendar/{year}                                                  
 POST   /api/v1/clearing-batches                                                    request
 GET    /api/v1/clearing-batches/{batch_id}                                         signed-in
 POST   /api/v1/clearing-batches/{batch_id}/pause                                   admin
+GET    /api/v1/clearing-batches/{batch_id}/result                                  signed-in
 POST   /api/v1/clearing-batches/{batch_id}/resume                                  admin
 POST   /api/v1/clearing-batches/{batch_id}/retry-failed                            admin
 GET    /api/v1/clearing-records                                                    signed-in
@@ -91,6 +92,7 @@ POST   /api/v1/clearing-requests/{request_id}/cancel                            
 POST   /api/v1/clearing-requests/{request_id}/confirm                              request
 GET    /api/v1/clearing-requests/{request_id}/events                               signed-in
 POST   /api/v1/clearing-requests/{request_id}/execute                              admin
+GET    /api/v1/clearing-requests/{request_id}/pre-checks                           signed-in
 POST   /api/v1/clearing-requests/{request_id}/reject                               review
 POST   /api/v1/clearing-requests/{request_id}/retry                                admin
 GET    /api/v1/devices                                                             signed-in
@@ -134,6 +136,7 @@ POST   /api/v1/operators                                                        
 GET    /api/v1/operators/{operator_id}                                             signed-in
 PATCH  /api/v1/operators/{operator_id}                                             admin
 POST   /api/v1/operators/{operator_id}/hand-over                                   admin
+GET    /api/v1/operators/{operator_id}/clearing-preview                            signed-in
 GET    /api/v1/operators/{operator_id}/pre-checks                                  signed-in
 GET    /api/v1/reconciliations                                                     signed-in
 POST   /api/v1/reconciliations                                                     signed-in
@@ -177,11 +180,13 @@ POST   /clearing/batches                                                        
 GET    /clearing/batches/new                                                       request
 GET    /clearing/batches/{batch_id}                                                signed-in
 POST   /clearing/batches/{batch_id}/pause                                          admin
+GET    /clearing/batches/{batch_id}/result                                         signed-in
 POST   /clearing/batches/{batch_id}/resume                                         admin
 POST   /clearing/batches/{batch_id}/retry-failed                                   admin
 GET    /clearing/export                                                            signed-in
 GET    /clearing/operators/{operator_id}                                           signed-in
 POST   /clearing/operators/{operator_id}                                           request
+POST   /clearing/operators/{operator_id}/preview                                   request
 POST   /clearing/operators/{operator_id}/refresh                                   request
 GET    /clearing/records                                                           signed-in
 GET    /clearing/records/{record_id}                                               signed-in
@@ -203,7 +208,9 @@ GET    /devices/new                                                             
 POST   /devices/new                                                                admin
 GET    /devices/{device_id}                                                        signed-in
 POST   /devices/{device_id}/clock                                                  admin
+POST   /devices/{device_id}/hand-over                                              admin
 POST   /devices/{device_id}/refresh                                                request
+POST   /devices/{device_id}/retire                                                 admin
 GET    /docs                                                                       everybody
 GET    /healthz                                                                    everybody
 GET    /help                                                                       signed-in
@@ -246,6 +253,9 @@ POST   /settings/accounts/{account_id}/unlock                                   
 GET    /settings/api-keys                                                          admin
 POST   /settings/api-keys                                                          admin
 POST   /settings/api-keys/{key_id}/revoke                                          admin
+GET    /settings/calendar                                                          signed-in
+POST   /settings/calendar/overrides                                                admin
+POST   /settings/calendar/overrides/{override_id}/remove                           admin
 GET    /settings/channels                                                          admin
 POST   /settings/channels                                                          admin
 POST   /settings/channels/{channel_id}/remove                                      admin
@@ -257,10 +267,12 @@ POST   /settings/deliveries/{delivery_id}/replay                                
 GET    /settings/enterprises                                                       signed-in
 POST   /settings/enterprises                                                       admin
 GET    /settings/enterprises/{enterprise_id}                                       signed-in
+POST   /settings/enterprises/{enterprise_id}/hand-over                             admin
 POST   /settings/enterprises/{enterprise_id}                                       admin
 GET    /settings/operators                                                         signed-in
 POST   /settings/operators                                                         admin
 GET    /settings/operators/{operator_id}                                           signed-in
+POST   /settings/operators/{operator_id}/hand-over                                 admin
 POST   /settings/operators/{operator_id}                                           admin
 GET    /settings/rules                                                             admin
 POST   /settings/rules                                                             admin

@@ -10,11 +10,14 @@ from sqlmodel import col, select
 
 from app.accounts.principal import SYSTEM, Principal, Role
 from app.clearing import errors
+from app.clearing.batch_schemas import BatchCreate
 from app.clearing.reminders import WAITS, remind_of_reviews
-from app.clearing.service import control, outcome, review
+from app.clearing.schemas import RequestCreate
+from app.clearing.service import batch, control, outcome, review, submit
 from app.clearing.service.outcome import Failure
 from app.clearing.workflow import stage_done
 from app.core.db import Database
+from app.enterprises.models import Enterprise
 from app.notifications.kinds import EventKind
 from app.notifications.models import Event
 from app.notifications.texts import message_of
@@ -22,6 +25,7 @@ from app.notifications.texts import message_of
 if TYPE_CHECKING:
     from tests.clearing.conftest import Office
 
+DUE = "2026-10"
 Person = Callable[..., Principal]
 FAILURE = Failure("bureau.not_filed", "税务端未申报", "先完成申报", "-101", "未申报")
 
@@ -176,3 +180,47 @@ def test_unreviewed_requests_are_reminded_of_once_a_day(any_office: "Office") ->
         one for one in _events(any_office.database) if one.kind is EventKind.CLEARING_REVIEW_WAITING
     ]
     assert {event.object_id for event in events} == {str(waiting)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "direct", "required", "awaits"),
+    [
+        ({}, False, True, True),
+        ({}, False, False, False),
+        ({}, True, True, False),
+        ({"exceptional": True}, True, False, True),
+    ],
+)
+def test_a_submission_says_whether_somebody_has_to_review_it(
+    office: "Office", asked: dict[str, bool], direct: bool, required: bool, awaits: bool
+) -> None:
+    with office.database.transaction() as session:
+        session.get_one(Enterprise, office.enterprise_id).review_required = required
+    wanted = {"period": DUE, "reason": "按期清卡", "operator_id": office.operator().operator_id}
+    with office.database.transaction() as session:
+        submit.submit_request(
+            session,
+            principal=SYSTEM,
+            clock=office.clock,
+            data=RequestCreate.model_validate(wanted | asked),
+            direct=direct,
+        )
+    (event,) = _events(office.database)
+    assert event.data["awaits_review"] is awaits
+
+
+def test_reviewers_hear_of_a_batch_only_where_they_have_to_review_it(
+    office: "Office", person: Person
+) -> None:
+    for role in (Role.ADMIN, Role.OPERATOR):
+        data = BatchCreate(operator_ids=[office.operator().operator_id], reason="月末")
+        with office.database.transaction() as session:
+            batch.create_batch(
+                session,
+                principal=person(role),
+                settings=office.settings,
+                clock=office.clock,
+                data=data,
+            )
+    submitted = [e for e in _events(office.database) if e.kind is EventKind.CLEARING_SUBMITTED]
+    assert [event.data["awaits_review"] for event in submitted] == [False, True]

@@ -15,6 +15,7 @@ from app.agent.config import DeviceConfig
 from app.agent.drivers.registry import build_driver
 from app.calendar.rules import Source, statutory_deadline
 from app.clearing import errors, prechecks, queries
+from app.clearing.prechecks.facts import SystemFacts
 from app.clearing.service import attachments, handover, outcome, review
 from app.clearing.service.outcome import Evidence
 from app.clearing.states import RequestState
@@ -53,7 +54,6 @@ def facts(reading: Reading) -> Callable[..., prechecks.Facts]:
             device_id=next(iter_ids()),
             number=NUMBER,
             machine_no=0,
-            tax_no="91420111LQHQ3ULKA4",
             invoice_types=(),
             reading=reading(NUMBER, **changes.pop("reading", {})),
             fault=None,
@@ -67,6 +67,8 @@ def facts(reading: Reading) -> Callable[..., prechecks.Facts]:
             now=CLOCK.astimezone(),
             period=DUE,
             devices=(device,),
+            tax_no="91420111LQHQ3ULKA4",
+            taxpayer_name="武汉源华环保科技股份有限公司",
             free_bytes=10 << 30,
             needed_bytes=1 << 30,
             target_problem="",
@@ -74,7 +76,7 @@ def facts(reading: Reading) -> Callable[..., prechecks.Facts]:
             override_window=False,
             exceptional=False,
             min_days_between=20,
-            taxpayer_complete=True,
+            system=SystemFacts("1.0", "0012", "0012"),
         )
         return replace(known, **changes)
 

@@ -10,6 +10,7 @@ import pytest
 
 from app.clearing import prechecks
 from app.clearing.prechecks import DeviceFacts, DeviceFault, Facts, Severity
+from app.clearing.prechecks.facts import SystemFacts
 from app.contracts.devices import DeviceReading, InvoiceType, LinkState
 from app.contracts.faults import FAULTS
 from app.contracts.periods import Period
@@ -23,20 +24,27 @@ SPECIAL, ORDINARY = InvoiceType.SPECIAL_PAPER, InvoiceType.ORDINARY_PAPER
 Reading = Callable[..., DeviceReading]
 
 DEVICE_CODES = [
+    "agent.reachable",
     "device.connected",
     "device.identity",
+    "device.register",
+    "clearing.mode",
+    "software.version",
     "device.locked",
     "device.fault",
     "device.types",
     "period.duplicate",
     "period.order",
+    "period.reported",
+    "machines.order",
     "device.clock",
     "bureau.reachable",
+    "bureau.filed",
     "invoices.drafts",
     "invoices.uploaded",
     "clearing.recent",
 ]
-SYSTEM_CODES = ["taxpayer.complete", "peak_window", "backup.space"]
+SYSTEM_CODES = ["system.health", "taxpayer.complete", "peak_window", "backup.space"]
 
 
 @pytest.fixture
@@ -46,7 +54,6 @@ def well(reading: Reading) -> Facts:
         device_id=UUID(int=1),
         number=NUMBER,
         machine_no=0,
-        tax_no="91420111LQHQ3ULKA4",
         invoice_types=(),
         reading=reading(NUMBER),
         fault=None,
@@ -60,6 +67,8 @@ def well(reading: Reading) -> Facts:
         now=NOW,
         period=Period("2026-10"),
         devices=(device,),
+        tax_no="91420111LQHQ3ULKA4",
+        taxpayer_name="武汉源华环保科技股份有限公司",
         free_bytes=10 << 30,
         needed_bytes=1 << 30,
         target_problem="",
@@ -67,7 +76,7 @@ def well(reading: Reading) -> Facts:
         override_window=False,
         exceptional=False,
         min_days_between=20,
-        taxpayer_complete=True,
+        system=SystemFacts("1.0", "0012", "0012"),
     )
 
 
@@ -88,7 +97,11 @@ def test_a_device_that_cannot_be_read_is_all_that_is_said_about_it(well: Facts) 
     fault = DeviceFault("device.disconnected", "设备未连接", "重新插接", "09c000", "设备不存在")
     device = replace(well.devices[0], reading=None, fault=fault)
     checks = prechecks.run(replace(well, devices=(device,)))
-    assert [check.code for check in checks] == ["device.connected", *SYSTEM_CODES]
+    assert [check.code for check in checks] == [
+        "agent.reachable",
+        "device.connected",
+        *SYSTEM_CODES,
+    ]
     first = prechecks.first_blocking(checks)
     assert first is not None
     assert (first.error_code, first.remedy) == ("device.disconnected", "重新插接")
@@ -266,7 +279,7 @@ PEAK = (time(9, 0), time(11, 30))
 SYSTEM: dict[str, Case] = {
     "taxpayer incomplete": (
         "taxpayer.complete",
-        {"taxpayer_complete": False},
+        {"taxpayer_name": ""},
         BLOCKING,
         "clearing.taxpayer_incomplete",
     ),

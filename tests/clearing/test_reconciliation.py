@@ -20,8 +20,11 @@ from app.clearing.models import ClearedType
 from app.clearing.reconciliation import finding, service
 from app.clearing.reconciliation.finding import Findings, Scope
 from app.clearing.reconciliation.models import DifferenceKind
-from app.clearing.reconciliation.reading import BUREAU_HAS_NO_QUERY, DeviceRead
+from app.clearing.reconciliation.reading import BY_ITSELF, DeviceRead
 from app.contracts.devices import (
+    BureauState,
+    BureauTypeView,
+    BureauView,
     DeviceReading,
     InvoiceStatus,
     InvoiceType,
@@ -44,6 +47,7 @@ PAGE = "/invoices/reconciliations"
 DUE = Period("2026-10")
 ORDINARY, SPECIAL = InvoiceType.ORDINARY_PAPER, InvoiceType.SPECIAL_PAPER
 CODE = "3200201130"
+NOT_ASKED = "没有询问税务端；按“同步税务信息”可以询问并核对。"
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Agents:
     silent: set[str] = field(default_factory=set)
     without_statistics: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    bureau: dict[str, BureauView | AgentFault] = field(default_factory=dict)
 
     async def of(self, agent_id: UUID | None) -> "Agents":
         return self
@@ -65,7 +70,14 @@ class Agents:
         if number in self.silent:
             raise AgentFault(fault("device.disconnected"))
         monitor = {"lock_date": self.lock_date.get(number, date(2026, 11, 16))}
-        return self.reading(number, monitor=monitor)
+        reachable = True if number in self.bureau else None
+        return self.reading(number, monitor=monitor, bureau_reachable=reachable)
+
+    async def bureau_view_async(self, number: str) -> BureauView:
+        view = self.bureau[number]
+        if isinstance(view, AgentFault):
+            raise view
+        return view
 
     async def statistics_async(self, number: str, first: date, last: date) -> list[Statistics]:
         assert (first, last) == (DUE.first_day, DUE.last_day)
@@ -205,9 +217,15 @@ def test_books_that_agree(client: TestClient, books: Books) -> None:
     assert answer["differences"] == []
     assert answer["counts"] == dict.fromkeys(DifferenceKind, 0)
     assert answer["devices"] == [
-        {"device_id": str(books.device_id), "number": books.number, "read": True, "message": ""}
+        {
+            "device_id": str(books.device_id),
+            "number": books.number,
+            "read": True,
+            "message": "",
+            "bureau": None,
+        }
     ]
-    assert answer["bureau_message"] == BUREAU_HAS_NO_QUERY
+    assert answer["bureau_message"] == NOT_ASKED
     assert (answer["id"], answer["operator_id"]) == (None, None)
     books.clear(SPECIAL, ORDINARY)
     assert _found(client) == []
@@ -534,7 +552,8 @@ def test_the_pages_lead_through_a_reconciliation(client: TestClient, books: Book
     page = client.get(where).text
     assert "核对完成，有 1 处差异" in page
     assert "清卡状态未更新" in page
-    assert BUREAU_HAS_NO_QUERY in page
+    assert NOT_ASKED in page
+    assert 'id="bureau"' not in page
     handle = next(_links(page, "?handle="))
     dialog = client.get(handle).text
     assert "按清卡记录更正这些发票的清卡状态" in dialog
@@ -550,7 +569,8 @@ def test_the_pages_lead_through_a_reconciliation(client: TestClient, books: Book
     assert client.post(target, data={"action": "correct", "reason": "x"}).status_code == 409
     again = client.post(f"{where}/again", data={"sync": "true"})
     page = client.get(again.headers["location"]).text
-    assert f"{BUREAU_HAS_NO_QUERY}核对完成，没有差异。" in page
+    assert "已询问税务端：0 台设备与税务端一致，1 台税务端没有提供。核对完成，没有差异。" in page
+    assert BY_ITSELF in page
     assert "没有差异" in page
     runs = client.get(PAGE).text
     assert runs.count(f"{PAGE}/") >= 2
@@ -633,3 +653,63 @@ def test_both_databases_find_the_same(any_office: "Office") -> None:
     with any_office.database.transaction() as session:
         run = service.keep(session, findings, principal=SYSTEM, at=any_office.clock())
         assert run.differences == 4
+
+
+def _view(number: str, **states: BureauState) -> BureauView:
+    """The bureau's view of October: state by type, written t004=…"""
+    types = tuple(
+        BureauTypeView(invoice_type=InvoiceType(name[1:]), state=state, period=DUE)
+        for name, state in states.items()
+    )
+    return BureauView(number=number, asked_at=datetime(2026, 11, 10, 2, 0, tzinfo=UTC), types=types)
+
+
+def test_the_bureaus_view_is_kept_with_the_run_and_shown(client: TestClient, books: Books) -> None:
+    """The device is cleared for both types; the bureau has heard of one only."""
+    books.clear(SPECIAL, ORDINARY)
+    books.agents.bureau[books.number] = _view(
+        books.number, t004=BureauState.CLEARED, t007=BureauState.READY
+    )
+    body = {"period": DUE, "ask_bureau": True}
+    run = client.post(URL, json=body).json()
+    expected = {
+        "asked_at": "2026-11-10T02:00:00Z",
+        "message": "",
+        "agreement": "differs",
+        "types": [
+            {
+                "invoice_type": "004",
+                "bureau": "cleared",
+                "message": "",
+                "own": "cleared",
+                "agreement": "agrees",
+            },
+            {
+                "invoice_type": "007",
+                "bureau": "ready",
+                "message": "",
+                "own": "cleared",
+                "agreement": "differs",
+            },
+        ],
+    }
+    assert run["devices"][0]["bureau"] == expected
+    assert run["bureau_message"] == "已询问税务端：0 台设备与税务端一致，1 台不一致。"
+    assert client.get(f"{URL}/{run['id']}").json()["devices"] == run["devices"]
+    page = client.get(f"{PAGE}/{run['id']}").text
+    assert "不一致" in page
+    assert "已申报，比对相符" in page
+    shown = client.get(URL, params={"period": DUE, "ask_bureau": True}).json()
+    assert shown["devices"][0]["bureau"] == expected
+
+
+def test_a_bureau_that_cannot_be_asked_is_no_difference(client: TestClient, books: Books) -> None:
+    books.agents.bureau[books.number] = AgentFault(fault("bureau.unreachable"))
+    found = client.post(URL, json={"period": DUE, "ask_bureau": True}).json()
+    told = found["devices"][0]["bureau"]
+    assert (told["agreement"], told["types"]) == ("not_told", [])
+    assert told["message"] == "没有问到税务端：税务端无法访问"
+    books.agents.silent.add(books.number)
+    found = client.post(URL, json={"period": DUE, "ask_bureau": True}).json()
+    assert found["devices"][0]["bureau"]["message"] == "设备没有读到，没有询问税务端。"
+    assert found["bureau_message"] == "已询问税务端：0 台设备与税务端一致，1 台税务端没有提供。"

@@ -16,7 +16,8 @@ from app.clearing import errors, queries
 from app.clearing.models import ClearedType, ClearingRequest, ClearingTarget
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import control
-from app.clearing.states import STAGES, RequestState
+from app.clearing.states import STAGES, RequestState, Result
+from app.devices.models import Device
 from app.errors import NotFound, QingkaError
 from app.operators.models import Operator
 
@@ -120,6 +121,28 @@ def test_a_device_that_is_cleared_is_a_duplicate(office: "Office") -> None:
     _refused(office, subject, errors.AlreadyCleared)
     earlier = office.submit(subject, period="2026-09")
     assert office.state(earlier) is RequestState.SUBMITTED
+
+
+def test_a_first_clearing_is_refused_where_a_record_of_success_exists(office: "Office") -> None:
+    subject = office.operator(machines=(0, 1))
+    with office.database.transaction() as session:
+        office.add_record(session, subject.device_ids[0], period="2026-08")
+        office.add_record(session, subject.device_ids[1], result=Result.FAILED)
+    _refused(office, subject, errors.NotFirst, mode="first")
+    regular = office.submit(subject, device_ids=[subject.device_ids[0]])
+    first = office.submit(subject, device_ids=[subject.device_ids[1]], mode="first")
+    assert {office.state(one) for one in (regular, first)} == {RequestState.SUBMITTED}
+
+
+def test_types_of_a_group_are_cleared_when_all_of_it_is(office: "Office") -> None:
+    """A golden-tax disk clears 004 with 007, so 004 alone is not all there is to do."""
+    subject = office.operator()
+    with office.database.transaction() as session:
+        session.get_one(Device, subject.device_ids[0]).clear_groups = [["004", "007"]]
+    _note_cleared(office, subject.device_ids[0], "004")
+    request_id = office.submit(subject, scope="partial", invoice_types=["004"])
+    with office.database.reading() as session:
+        assert len(queries.targets(session, request_id)) == 1
 
 
 def test_devices_and_types_that_are_cleared_are_left_out(office: "Office") -> None:

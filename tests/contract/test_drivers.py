@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.agent.drivers.base import Capability
+from app.agent.drivers.base import Capability, DeviceRefused, DriverError
 from app.agent.drivers.registry import FAMILIES
 from app.agent.virtual.faults import SCOPES, FaultName
+from app.contracts.devices import BureauState, BureauView
 from app.contracts.faults import FAULTS
 from app.contracts.operations import FINAL_STATES, Operation, OperationKind, OperationState
 from app.contracts.periods import Period, is_cleared
@@ -31,6 +32,8 @@ PERIOD = Period("2026-10")
 TYPES = ("004", "007")
 ONCE = Counter(TYPES)
 READING = ("SKPXXCX", "JKSJCX")
+ASKING = tuple(family for family in FAMILIES if family != "serial_converter")
+"""Families that ask the bureau themselves."""
 STEPS = {
     OperationKind.REPORT: (*READING, "SKSBQTYXXCX", "SJCB", "WLCB"),
     OperationKind.CLEAR: (*READING, "SKSBQTYXXCX", "QLJS", "JKHC", "QLJSJGQR"),
@@ -120,7 +123,8 @@ def test_every_capability(new_bench: NewBench, family: str) -> None:
     driver = bench.driver()
     try:
         assert driver.family == family
-        assert driver.capabilities == frozenset(Capability)
+        by_itself = {Capability.BUREAU_VIEW} if family == "serial_converter" else set()
+        assert driver.capabilities == frozenset(Capability) - by_itself
         assert driver.probe() == bench.number
         info = driver.read_info()
         assert (info.number, info.version) == (bench.number, "V3.2")
@@ -250,6 +254,88 @@ def test_a_bureau_that_is_down_shows_in_a_reading(new_bench: NewBench, family: s
     reading = bench.start().read(bench.number)
     assert reading.bureau_reachable is (None if family == "serial_converter" else False)
     assert isinstance(reading.info.clock_at, datetime)
+
+
+VIEWS = {
+    FaultName.NOT_FILED: (BureauState.NOT_FILED, "bureau.not_filed"),
+    FaultName.MISMATCH: (BureauState.MISMATCH, "bureau.mismatch"),
+    FaultName.PENDING: (BureauState.PENDING, "bureau.pending"),
+    FaultName.CLOCK_FACTOR: (BureauState.UNKNOWN, "bureau.clock_factor"),
+}
+"""What the bureau's view of every type says while it refuses."""
+
+
+def _states(view: BureauView) -> set[tuple[BureauState, str, Period | None]]:
+    assert [one.invoice_type for one in view.types] == list(TYPES)
+    return {(one.state, one.code, one.period) for one in view.types}
+
+
+@pytest.mark.parametrize("family", ASKING)
+def test_the_bureau_is_asked_before_and_after_and_nothing_is_changed_by_it(
+    new_bench: NewBench, family: str
+) -> None:
+    """The view, then a clearing: one JKHC a type, with the ciphertexts the question had issued."""
+    bench = new_bench(family)
+    runtime = bench.start()
+    before = PERIOD.plus(-1)
+    expected = {(BureauState.NOT_REPORTED, "device.not_reported", before)}
+    assert _states(runtime.bureau_view(bench.number)) == expected
+    assert bench.run(OperationKind.REPORT).state is OperationState.SUCCEEDED
+    for _ in range(2):
+        assert _states(runtime.bureau_view(bench.number)) == {(BureauState.READY, "", PERIOD)}
+    assert not bench.cleared()
+    assert not any(bench.has_moved().values())
+    assert bench.run(OperationKind.CLEAR).state is OperationState.SUCCEEDED
+    assert bench.cleared() == ONCE
+    assert len(bench.log("JKHC")) == len(TYPES)
+    assert all(bench.has_moved().values())
+    assert _states(runtime.bureau_view(bench.number)) == {(BureauState.CLEARED, "", PERIOD)}
+    assert bench.cleared() == ONCE
+
+
+@pytest.mark.parametrize("family", ASKING)
+@pytest.mark.parametrize("fault", VIEWS)
+def test_the_bureaus_view_says_why_it_would_refuse(
+    new_bench: NewBench, family: str, fault: FaultName
+) -> None:
+    bench = new_bench(family)
+    _reached(bench, OperationKind.CLEAR)
+    bench.fault(fault, "QLJS")
+    view = bench.runtimes[-1].bureau_view(bench.number)
+    assert _states(view) == {(*VIEWS[fault], PERIOD)}
+    assert all(one.message and one.bureau_code for one in view.types)
+    _comes_right(bench)
+
+
+@pytest.mark.parametrize("family", ASKING)
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (FaultName.BUREAU_DOWN, "bureau.unreachable"),
+        (FaultName.LOST_AFTER, "bureau.unreachable"),
+        (FaultName.GARBAGE, "bureau.answer_invalid"),
+    ],
+)
+def test_a_bureau_that_cannot_be_asked_is_said_so(
+    new_bench: NewBench, family: str, fault: FaultName, code: str
+) -> None:
+    bench = new_bench(family)
+    _reached(bench, OperationKind.CLEAR)
+    bench.fault(fault, "QLJS")
+    with pytest.raises(DriverError) as caught:
+        bench.runtimes[-1].bureau_view(bench.number)
+    assert caught.value.fault.code == code
+    _comes_right(bench)
+
+
+def test_a_converter_asks_the_bureau_by_itself(new_bench: NewBench) -> None:
+    bench = new_bench("serial_converter")
+    runtime, driver = bench.start(), bench.driver()
+    with pytest.raises(DeviceRefused, match=r"device\.operation_unsupported"):
+        runtime.bureau_view(bench.number)
+    info = runtime.read(bench.number).info
+    with pytest.raises(DeviceRefused, match=r"device\.operation_unsupported"):
+        driver.bureau_view(info)
 
 
 def test_the_table_covers_every_fault_there_is() -> None:

@@ -1,5 +1,7 @@
 """Sessions and column types on both databases."""
 
+import sqlalchemy as sa
+
 from app.core import migrate
 from app.core.db import Database, on_commit
 
@@ -21,3 +23,21 @@ def test_on_commit_runs_only_after_a_commit(database: Database) -> None:
     except LookupError:
         pass
     assert seen == ["first"]
+
+
+def test_looking_up_leaves_its_connection_as_it_was(any_database: Database) -> None:
+    """The next one to have it, of one connection here, still has transactions."""
+    database = Database(any_database.url.render_as_string(hide_password=False), pool_size=1)
+    add = sa.text(
+        "INSERT INTO settings (name, value, updated_by, updated_at) "
+        "VALUES ('a', '1', 'test', CURRENT_TIMESTAMP)"
+    )
+    count = sa.text("SELECT count(*) FROM settings")
+    with database.looking_up() as connection:
+        assert connection.execute(count).scalar_one() == 0
+    with database.transaction() as session:
+        session.execute(add)
+        session.rollback()
+    with database.looking_up() as connection:
+        assert connection.execute(count).scalar_one() == 0
+    database.dispose()

@@ -11,7 +11,13 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from app.contracts.devices import DeviceReading
+from app.contracts.devices import (
+    BureauState,
+    BureauTypeView,
+    BureauView,
+    DeviceReading,
+    InvoiceType,
+)
 from app.contracts.faults import fault
 from app.contracts.operations import (
     Operation,
@@ -43,6 +49,13 @@ def _operation() -> Operation:
     )
 
 
+def _view() -> BureauView:
+    ready = BureauTypeView(
+        invoice_type=InvoiceType.ROLL, state=BureauState.READY, period=Period("2026-11")
+    )
+    return BureauView(number=NUMBER, asked_at=datetime(2026, 12, 9, tzinfo=UTC), types=(ready,))
+
+
 def _caught(call: Callable[[], object]) -> AgentFault:
     with pytest.raises(AgentFault) as caught:
         call()
@@ -62,17 +75,20 @@ def test_asks_for_statistics_invoices_and_operations(agent: Any, client: AgentCl
     agent.answers = {
         f"/devices/{NUMBER}/statistics": JSONResponse([]),
         f"/devices/{NUMBER}/invoices": JSONResponse([]),
+        f"/devices/{NUMBER}/bureau": JSONResponse(_view().model_dump(mode="json")),
         f"/devices/{NUMBER}/operations": JSONResponse(_operation().model_dump(mode="json"), 202),
         f"/operations/{OPERATION}": JSONResponse(_operation().model_dump(mode="json")),
     }
     assert client.statistics(NUMBER, date(2026, 11, 1), date(2026, 11, 30)) == []
     assert client.invoices(NUMBER, Period("2026-11")) == []
+    assert client.bureau_view(NUMBER) == _view()
     request = OperationRequest(id=OPERATION, kind=OperationKind.CLEAR, period=Period("2026-11"))
     assert client.submit(NUMBER, request) == _operation()
     assert client.operation(OPERATION) == _operation()
     assert agent.asked == [
         f"GET /devices/{NUMBER}/statistics?from=2026-11-01&to=2026-11-30",
         f"GET /devices/{NUMBER}/invoices?period=2026-11",
+        f"GET /devices/{NUMBER}/bureau",
         f"POST /devices/{NUMBER}/operations",
         f"GET /operations/{OPERATION}",
     ]

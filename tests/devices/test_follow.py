@@ -26,7 +26,7 @@ from app.devices import agents, follow, service
 from app.devices.agent_client import AgentFault
 from app.devices.follow import AgentFollower
 from app.devices.models import Agent, AgentState, Device, DeviceState
-from app.devices.service import seen
+from app.devices.service import watchers
 from app.devices.transports import InProcess
 from app.operators.models import Operator
 from app.settings import Settings
@@ -170,7 +170,7 @@ def test_watchers_are_told_of_every_change_of_state(
     def watch(session: Session, changed: Device, before: DeviceState) -> None:
         changes.append((before, changed.state))
 
-    monkeypatch.setattr(seen, "state_watchers", [watch])
+    monkeypatch.setattr(watchers, "state_watchers", [watch])
     more: dict[str, Any] = {"settings": settings, "clock": lambda: NOW}
     assert device.agent_id is not None
     service.sync_states(database, device.agent_id, **more)

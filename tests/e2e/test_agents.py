@@ -92,6 +92,10 @@ def test_a_batch_over_both(world: "World", subjects: list["Subject"]) -> None:
     assert batch["skipped"] == []
     for subject in chosen:
         world.assert_cleared_once(subject, requests[subject.operator_id])
+        query = {"operator_id": subject.operator_id, "period": subject.period, "ask_bureau": True}
+        (device,) = world.get("/reconciliations", **query)["devices"]
+        assert {one["bureau"] for one in device["bureau"]["types"]} == {"cleared"}
+        assert device["bureau"]["agreement"] == "agrees"
 
 
 @pytest.mark.parametrize("place", [1, 4], ids=["dialling", "listening"])

@@ -21,7 +21,7 @@ PATIENCE = 30_000
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=4, seconds=2)
+    return new_shared_world(devices=5, seconds=2)
 
 
 @pytest.fixture
@@ -118,6 +118,33 @@ def test_what_needs_care_is_accepted_by_hand(page: Page, world: "World", passwor
     expect(page.get_by_role("heading", name="清卡成功")).to_be_visible()
     expect(page.locator("[data-log]")).to_contain_text("（已确认）")
     world.assert_cleared_once(subject, request_id)
+
+
+def test_a_changed_choice_is_previewed_before_it_is_confirmed(
+    page: Page, world: "World", password: str
+) -> None:
+    subject = world.subject("澹台敏")
+    world.simulation.patch(subject.number, version="V2.1.0")
+    _sign_in(page, password)
+    page.goto(f"/clearing/operators/{subject.operator_id}")
+    _open_dialog(page)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("抄报后清卡")
+    dialog.get_by_label("清卡类型").select_option("tax")
+    expect(dialog).to_contain_text("税务清卡不在此抄报")
+    dialog.get_by_label("清卡类型").select_option("device")
+    dialog.get_by_label("清卡方式").select_option("update")
+    expect(dialog).to_contain_text("设备版本 V2.0.1 → V2.1.0")
+    dialog.get_by_label("清卡范围").select_option("partial")
+    expect(dialog).to_contain_text("请选择要清卡的发票类型")
+    dialog.get_by_label("007 增值税普通发票").check()
+    expect(dialog).to_contain_text("只抄报，不清卡")
+    _confirm(page, password)
+    request_id = _request_of(page)
+    expect(page.get_by_role("heading", name="清卡成功")).to_be_visible()
+    request = world.request(request_id)
+    assert (request["mode"], request["invoice_types"]) == ("update", ["007"])
+    assert world.simulation.cleared(subject.number) == {"007": 1}
 
 
 def _request_of(page: Page) -> str:

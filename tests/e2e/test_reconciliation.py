@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.contracts.periods import Period
+from tests.e2e.harness import TYPES
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import NewWorld
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=3)
+    return new_shared_world(devices=4)
 
 
 def _reconciled(world: "World", subject: "Subject") -> dict[str, Any]:
@@ -69,6 +70,40 @@ def test_what_happened_on_the_device_meanwhile_is_found_and_dealt_with(world: "W
         ("number_gap", "007"),
         ("amount_mismatch", "007"),
     ]
+
+
+def _bureau(world: "World", subject: "Subject") -> tuple[str, set[tuple[str, str]]]:
+    """Whether the bureau agrees about the device, and (its state, the device's) of all types."""
+    query = {"period": subject.period, "operator_id": subject.operator_id, "ask_bureau": True}
+    (device,) = world.get("/reconciliations", **query)["devices"]
+    told = device["bureau"]
+    assert [one["invoice_type"] for one in told["types"]] == list(TYPES)
+    return told["agreement"], {(one["bureau"], one["own"]) for one in told["types"]}
+
+
+def test_the_bureaus_view_agrees_at_every_step_of_a_clearing(world: "World") -> None:
+    """Before the report, refused for want of a return, filed, cleared; asking clears nothing."""
+    subject = world.subject()
+    assert _bureau(world, subject) == ("agrees", {("not_reported", "not_reported")})
+    world.file(subject, "not_filed")
+    request_id = world.begin(subject)
+    assert world.ended(request_id)["error"]["code"] == "bureau.not_filed"
+    assert _bureau(world, subject) == ("agrees", {("not_filed", "reported")})
+    world.file(subject, "mismatch")
+    assert _bureau(world, subject) == ("agrees", {("mismatch", "reported")})
+    world.file(subject, "filed")
+    assert _bureau(world, subject) == ("agrees", {("ready", "reported")})
+    assert not world.simulation.log(subject.number, "JKHC")
+    world.post(f"/clearing-requests/{request_id}/retry")
+    world.assert_cleared_once(subject, request_id)
+    assert _bureau(world, subject) == ("agrees", {("cleared", "cleared")})
+    with world.signed_in("reviewer") as browser:
+        form = {"period": subject.period, "operator_code": subject.code}
+        answer = browser.post("/invoices/reconciliations", data=form)
+        again = browser.post(f"{answer.url.path}/again", data={"sync": "true"})
+        assert "1 台设备与税务端一致" in again.text
+        assert again.text.count("一致</span>") == len(TYPES)
+        assert "不一致" not in again.text
 
 
 def _import(world: "World", subject: "Subject", invoice: dict[str, Any]) -> None:

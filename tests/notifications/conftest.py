@@ -247,14 +247,41 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
         process.stdout.close()
 
 
+def _nothing() -> None:
+    return
+
+
 class _Mailbox(MessageHandler):
-    """Keeps what arrives; answers RCPT of `refused` addresses with a code."""
+    """Keeps what arrives; answers RCPT of `refused` addresses with a code.
+
+    `most`: so many letters a connection, then it has had enough (421 to a NOOP). `then`: what to do
+    when so many letters are there.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.letters: list[Message] = []
         self.refuse: dict[str, str] = {}
+        self.connections = 0
+        self.most = 0
+        self.then: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name, session.letters = hostname, 0
+        self.connections += 1
+        return responses
+
+    async def handle_NOOP(self, server: Any, session: Any, envelope: Any, arg: str) -> str:
+        return "421 enough" if self.most and session.letters >= self.most else "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        session.letters += 1
+        self.handle_message(self.prepare_message(session, envelope))
+        await asyncio.to_thread(self.then.get(len(self.letters), _nothing))
+        return "250 OK"
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]

@@ -1,5 +1,6 @@
 """E-mail through a real SMTP server and robots through a real HTTP receiver."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
@@ -16,11 +17,12 @@ from app.notifications import queries, secrets
 from app.notifications.errors import ChannelUrlInvalid, TargetForbidden, TargetOff
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Channel, ChannelKind, Delivery, DeliveryState
-from app.notifications.sender import Sender
+from app.notifications.sender import MOST_IN_A_ROW, Sender
 from app.notifications.sending import email, robots
 from app.notifications.service import channels, inbox
 from app.notifications.service.channels import ChannelDraft
 from app.notifications.service.inbox import Choice
+from app.notifications.service.spread import spread_waiting
 from app.settings import Settings
 
 WECOM = "wecombot://12345678-1234-1234-1234-1234567890ab"
@@ -126,6 +128,88 @@ def test_a_refused_address_is_given_up_and_a_busy_one_is_not(
         "well@example.com",
         "busy@example.com",
     ]
+
+
+@pytest.fixture
+def many(
+    any_database: Database, create: Create, mail_server: Any, clock: Any, admin: Principal
+) -> Callable[[int], list[str]]:
+    """Leaves so many letters to be sent through one channel; gives their receivers."""
+
+    def make(count: int) -> list[str]:
+        channel = create(ChannelKind.EMAIL, mail_server.url)
+        receivers = [f"p{number:03d}@example.com" for number in range(count)]
+        with any_database.transaction() as session:
+            channels.send_test(session, channel.id, receivers, principal=admin, clock=clock)
+        return receivers
+
+    return make
+
+
+def test_letters_that_follow_each_other_share_a_connection(
+    sender: Sender, mail_server: Any, many: Callable[[int], list[str]]
+) -> None:
+    receivers = many(MOST_IN_A_ROW + 10)
+    assert sender.run_once() == MOST_IN_A_ROW
+    assert mail_server.mailbox.connections == 1
+    assert sender.run_all() == 10
+    assert mail_server.mailbox.connections == 2
+    assert sorted(letter["To"] for letter in mail_server.letters) == receivers
+
+
+def test_a_server_that_has_had_enough_is_called_again(
+    sender: Sender, mail_server: Any, many: Callable[[int], list[str]]
+) -> None:
+    mail_server.mailbox.most = 4
+    receivers = many(10)
+    assert sender.run_once() == 10
+    assert mail_server.mailbox.connections == 3
+    assert sorted(letter["To"] for letter in mail_server.letters) == receivers
+
+
+def test_a_refused_letter_leaves_the_connection_to_the_others(
+    any_database: Database, sender: Sender, mail_server: Any, many: Callable[[int], list[str]]
+) -> None:
+    receivers = many(5)
+    mail_server.mailbox.refuse = {receivers[2]: "550 no such user"}
+    assert sender.run_once() == 5
+    assert mail_server.mailbox.connections == 1
+    states = [one.state for one in _deliveries(any_database)]
+    assert states.count(DeliveryState.DELIVERED) == 4
+    assert states[2] is DeliveryState.DEAD
+
+
+def test_a_channel_that_is_switched_off_sends_no_further_letter(
+    any_database: Database, sender: Sender, mail_server: Any, many: Callable[[int], list[str]]
+) -> None:
+    """Also in the middle of a row: here, once the second letter has arrived."""
+
+    def switch_off() -> None:
+        with any_database.transaction() as session:
+            session.exec(select(Channel)).one().enabled = False
+
+    mail_server.mailbox.then = {2: switch_off}
+    many(5)
+    sender.run_all()
+    assert len(mail_server.letters) == 2
+
+
+def test_several_senders_send_no_letter_twice(
+    any_database: Database,
+    settings: Settings,
+    clock: Any,
+    mail_server: Any,
+    many: Callable[[int], list[str]],
+) -> None:
+    receivers = many(40)
+    spread_waiting(any_database, clock)
+    senders = [Sender(any_database, settings, clock) for _ in range(4)]
+    threads = [threading.Thread(target=one.run_all) for one in senders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(letter["To"] for letter in mail_server.letters) == receivers
 
 
 def test_mail_server_that_is_away(

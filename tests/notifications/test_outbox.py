@@ -360,3 +360,21 @@ def test_odd_answers_of_devices_are_told_on_one_line(
         event = session.exec(select(Event)).one()
     assert event.title == "备份失败：设备忙 Bcc: x@example.com"
     assert event.text == "原因：设备忙 Bcc: x@example.com"
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_reviewers_hear_only_of_what_awaits_them(
+    any_database: Database, world: Any, sender: Sender, clock: Any, awaits: bool
+) -> None:
+    operator, reviewer = world.operator(), world.account(Role.REVIEWER)
+    with any_database.transaction() as session:
+        publish(
+            session,
+            EventKind.CLEARING_SUBMITTED,
+            subject=Subject("clearing_request", "r1", operator.enterprise_id, operator.id),
+            data={"operator": operator.name, "awaits_review": awaits},
+            at=clock(),
+        )
+    sender.run_all()
+    with any_database.reading() as session:
+        assert queries.count_unread(session, reviewer.id) == int(awaits)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,10 @@ from starlette.testclient import TestClient
 from app import error_handlers
 from app.accounts.deps import signed_in
 from app.accounts.models import Account
-from app.accounts.principal import Principal, Role
+from app.accounts.principal import Principal, PrincipalKind, Role
 from app.audit.models import AuditRecord
 from app.core.db import Database
+from app.core.security import hash_password
 from app.errors import QingkaError
 from app.layout import layout
 from app.notifications import errors
@@ -29,6 +31,8 @@ from app.settings import Settings
 from app.system.pages import help_entries
 
 API = "/api/v1"
+PASSWORD = "correct horse battery"
+CONFIRMED = {"password": PASSWORD}
 
 
 @pytest.fixture
@@ -38,8 +42,11 @@ def any_database(database: Database) -> Database:
 
 
 @pytest.fixture
-def account(world: Any) -> Account:
+def account(any_database: Database, world: Any) -> Account:
+    """An admin with a password to be asked for."""
     made: Account = world.account(Role.ADMIN)
+    with any_database.transaction() as session:
+        session.get_one(Account, made.id).password_hash = hash_password(PASSWORD)
     return made
 
 
@@ -179,8 +186,14 @@ def test_preferences_page_keeps_the_whole_form(client: TestClient) -> None:
     assert "格式不正确" in refused.text
 
 
+def _delete(client: TestClient, address: str) -> Any:
+    return client.request("DELETE", address, json=CONFIRMED)
+
+
 def _new_webhook(client: TestClient, url: str) -> Any:
-    answer = client.post(f"{API}/webhooks", json={"url": url, "kinds": ["clearing.failed"]})
+    answer = client.post(
+        f"{API}/webhooks", json={"url": url, "kinds": ["clearing.failed"]} | CONFIRMED
+    )
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -221,7 +234,7 @@ def test_webhook_from_registration_to_delivery(
 
 def test_new_secret_signs_from_now_on(client: TestClient, sender: Sender, receiver: Any) -> None:
     made = _new_webhook(client, receiver.url())
-    new = client.post(f"{API}/webhooks/{made['id']}/rotate-secret").json()
+    new = client.post(f"{API}/webhooks/{made['id']}/rotate-secret", json=CONFIRMED).json()
     assert new["secret"] != made["secret"]
     receiver.expect(new["secret"])
     client.post(f"{API}/webhooks/{made['id']}/test")
@@ -233,8 +246,10 @@ def test_stale_change_is_refused(client: TestClient, receiver: Any) -> None:
     made = _new_webhook(client, receiver.url())
     address = f"{API}/webhooks/{made['id']}"
     tag = client.get(address).headers["etag"]
-    assert client.patch(address, json={"description": "ERP"}, headers={"If-Match": tag}).is_success
-    stale = client.patch(address, json={"description": "x"}, headers={"If-Match": tag})
+    assert client.patch(
+        address, json={"description": "ERP"} | CONFIRMED, headers={"If-Match": tag}
+    ).is_success
+    stale = client.patch(address, json={"description": "x"} | CONFIRMED, headers={"If-Match": tag})
     assert (stale.status_code, stale.json()["code"]) == (412, "stale")
 
 
@@ -244,7 +259,7 @@ def test_removed_webhook_is_gone_and_its_log_stays(
     made = _new_webhook(client, receiver.url())
     client.post(f"{API}/webhooks/{made['id']}/test")
     sender.run_all()
-    assert client.delete(f"{API}/webhooks/{made['id']}").status_code == 204
+    assert _delete(client, f"{API}/webhooks/{made['id']}").status_code == 204
     gone = client.get(f"{API}/webhooks/{made['id']}")
     assert (gone.status_code, gone.json()["code"]) == (404, "webhook.not_found")
     (item,) = client.get(f"{API}/notification-deliveries").json()["items"]
@@ -264,18 +279,20 @@ def test_removed_webhook_is_gone_and_its_log_stays(
     ],
 )
 def test_webhooks_that_are_refused(client: TestClient, body: dict[str, Any], field: str) -> None:
-    answer = client.post(f"{API}/webhooks", json=body)
+    answer = client.post(f"{API}/webhooks", json=body | CONFIRMED)
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
 
 
 def test_inner_addresses_need_a_setting(client: TestClient, settings: Settings) -> None:
     settings.webhook_allow_private = False
     answer = client.post(
-        f"{API}/webhooks", json={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]}
+        f"{API}/webhooks",
+        json={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]} | CONFIRMED,
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "webhook.target_forbidden")
     page = client.post(
-        "/settings/webhooks", data={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]}
+        "/settings/webhooks",
+        data={"url": "http://127.0.0.1/", "kinds": ["clearing.failed"]} | CONFIRMED,
     )
     assert page.status_code == 422
     assert "目标指向内部网络" in page.text
@@ -285,7 +302,7 @@ def test_pages_of_webhooks(
     client: TestClient, receiver: Any, any_database: Database, sender: Sender
 ) -> None:
     form = {"url": receiver.url("fail"), "kinds": ["clearing.failed"], "description": "ERP"}
-    made = client.post("/settings/webhooks", data=form)
+    made = client.post("/settings/webhooks", data=form | CONFIRMED)
     assert made.status_code == 201
     secret = re.search(r"whsec_[A-Za-z0-9+/=]+", made.text)
     assert secret is not None
@@ -303,10 +320,10 @@ def test_pages_of_webhooks(
     assert "应答 500" in shown
     assert "检查接收方" in shown
     assert client.post(f"{detail.group(1)}/replay").status_code == 303
-    assert client.post(f"/settings/webhooks/{webhook_id}/switch").status_code == 303
+    assert client.post(f"/settings/webhooks/{webhook_id}/switch", data=CONFIRMED).status_code == 303
     assert "停用" in client.get("/settings/webhooks").text
-    assert client.post(f"/settings/webhooks/{webhook_id}/rotate").status_code == 200
-    assert client.post(f"/settings/webhooks/{webhook_id}/remove").status_code == 303
+    assert client.post(f"/settings/webhooks/{webhook_id}/rotate", data=CONFIRMED).status_code == 200
+    assert client.post(f"/settings/webhooks/{webhook_id}/remove", data=CONFIRMED).status_code == 303
     assert "还没有 Webhook" in client.get("/settings/webhooks").text
 
 
@@ -321,7 +338,7 @@ def test_pages_of_channels(
         "finance": "cw@example.com，kj@example.com",
         "to_accounts": "true",
     }
-    assert client.post("/settings/channels", data=form).status_code == 303
+    assert client.post("/settings/channels", data=form | CONFIRMED).status_code == 303
     page = client.get("/settings/channels").text
     assert "财务 2 人、相关账号" in page
     assert mail_server.url not in page
@@ -333,8 +350,8 @@ def test_pages_of_channels(
     assert client.post(f"/settings/channels/{channel_id}/test", data=data).status_code == 303
     sender.run_all()
     assert [letter["To"] for letter in mail_server.letters] == ["me@example.com"]
-    assert client.post(f"/settings/channels/{channel_id}/switch").status_code == 303
-    assert client.post(f"/settings/channels/{channel_id}/remove").status_code == 303
+    assert client.post(f"/settings/channels/{channel_id}/switch", data=CONFIRMED).status_code == 303
+    assert client.post(f"/settings/channels/{channel_id}/remove", data=CONFIRMED).status_code == 303
 
 
 def test_channel_form_keeps_the_input_but_not_the_secret(client: TestClient) -> None:
@@ -347,20 +364,92 @@ def test_channel_form_keeps_the_input_but_not_the_secret(client: TestClient) -> 
 
 def test_channels_over_the_api(client: TestClient, mail_server: Any) -> None:
     body = {"name": "邮件", "kind": "email", "url": mail_server.url, "kinds": ["backup.failed"]}
-    made = client.post(f"{API}/notification-channels", json=body)
+    made = client.post(f"{API}/notification-channels", json=body | CONFIRMED)
     assert made.status_code == 201
     address = made.headers["location"]
     assert "url" not in made.json()
-    changed = client.patch(address, json={"kinds": ["clearing.failed"], "finance": ["a@b.cn"]})
+    changed = client.patch(
+        address, json={"kinds": ["clearing.failed"], "finance": ["a@b.cn"]} | CONFIRMED
+    )
     assert changed.json()["finance"] == ["a@b.cn"]
     assert client.get(f"{API}/notification-channels").json()["items"] == [changed.json()]
     sent = client.post(f"{address}/test", json={"recipients": ["x@b.cn"]})
     assert sent.status_code == 202
-    assert client.patch(address, json={"enabled": False}).json()["enabled"] is False
+    assert client.patch(address, json={"enabled": False} | CONFIRMED).json()["enabled"] is False
     off = client.post(f"{address}/test", json={"recipients": ["x@b.cn"]})
     assert (off.status_code, off.json()["code"]) == (409, "notification.target_off")
-    assert client.delete(address).status_code == 204
+    assert _delete(client, address).status_code == 204
     assert client.get(address).json()["code"] == "notification.channel_not_found"
+
+
+CHANGES = [
+    ("POST", f"{API}/webhooks"),
+    ("PATCH", f"{API}/webhooks/{{webhook}}"),
+    ("POST", f"{API}/webhooks/{{webhook}}/rotate-secret"),
+    ("DELETE", f"{API}/webhooks/{{webhook}}"),
+    ("POST", f"{API}/notification-channels"),
+    ("PATCH", f"{API}/notification-channels/{{channel}}"),
+    ("DELETE", f"{API}/notification-channels/{{channel}}"),
+    ("POST", "/settings/webhooks"),
+    ("POST", "/settings/webhooks/{webhook}/rotate"),
+    ("POST", "/settings/webhooks/{webhook}/switch"),
+    ("POST", "/settings/webhooks/{webhook}/remove"),
+    ("POST", "/settings/channels"),
+    ("POST", "/settings/channels/{channel}/switch"),
+    ("POST", "/settings/channels/{channel}/remove"),
+]
+"""Where data are sent is decided here."""
+
+
+@pytest.mark.parametrize("password", ["", "not the password"])
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_who_decides_where_data_go_is_asked_for_the_password(
+    app: FastAPI,
+    client: TestClient,
+    receiver: Any,
+    mail_server: Any,
+    any_database: Database,
+    method: str,
+    path: str,
+    password: str,
+) -> None:
+    person: Principal = app.state.principal
+    app.state.principal = replace(person, kind=PrincipalKind.API_KEY)
+    webhook = _new_webhook(client, receiver.url())["id"]
+    body = {"name": "邮件", "kind": "email", "url": mail_server.url, "kinds": ["clearing.failed"]}
+    made = client.post(f"{API}/notification-channels", json=body).json()
+    app.state.principal = person
+    before = _targets(any_database)
+    changes: dict[str, Any] = {"kinds": ["backup.failed"]}
+    if method == "POST" and path.endswith(("channels", "webhooks")):
+        changes = body if path.endswith("channels") else {"url": receiver.url(), **changes}
+    if "secret" in path or method == "DELETE":
+        changes = {}
+    sent = changes | ({"password": password} if password else {})
+    place = path.format(webhook=webhook, channel=made["id"])
+    what = {"json": sent} if place.startswith(API) else {"data": sent}
+    answer = client.request(method, place, **what)
+    assert answer.status_code == 422
+    said = "密码不正确" if password else "请输入密码"
+    shown = answer.json()["errors"]["password"] if place.startswith(API) else answer.text
+    assert said in shown
+    assert _targets(any_database) == before
+
+
+def _targets(database: Database) -> list[dict[str, Any]]:
+    with database.reading() as session:
+        rows = [*session.exec(select(Webhook)), *session.exec(select(Channel))]
+        return [row.model_dump() for row in rows]
+
+
+def test_a_key_is_not_asked_for_a_password(app: FastAPI, client: TestClient, receiver: Any) -> None:
+    person: Principal = app.state.principal
+    app.state.principal = replace(person, kind=PrincipalKind.API_KEY)
+    answer = client.post(
+        f"{API}/webhooks", json={"url": receiver.url(), "kinds": ["clearing.failed"]}
+    )
+    assert answer.status_code == 201
+    assert client.delete(f"{API}/webhooks/{answer.json()['id']}").status_code == 204
 
 
 ADMIN_ONLY = [
@@ -398,7 +487,7 @@ def test_nothing_secret_goes_on_record(
     secret = _new_webhook(client, receiver.url("ok?token=s3cr3t-in-url"))["secret"]
     url = mail_server.url.replace("smtp://", "smtp://user:pa55word@")
     body = {"name": "邮件", "kind": "email", "url": url, "kinds": ["backup.failed"]}
-    client.post(f"{API}/notification-channels", json=body)
+    client.post(f"{API}/notification-channels", json=body | CONFIRMED)
     with any_database.reading() as session:
         told = " ".join(record.details for record in session.exec(select(AuditRecord)))
     assert "127.0.0.1" in told
@@ -422,7 +511,7 @@ def test_database_keeps_no_secret_in_the_clear(
     secret = _new_webhook(client, receiver.url())["secret"]
     url = mail_server.url.replace("smtp://", "smtp://user:pa55word@")
     body = {"name": "邮件", "kind": "email", "url": url, "kinds": ["backup.failed"]}
-    client.post(f"{API}/notification-channels", json=body)
+    client.post(f"{API}/notification-channels", json=body | CONFIRMED)
     files = list(tmp_path.glob("qingka.db*"))
     assert files
     for path in files:

@@ -1,7 +1,11 @@
 """The measuring programs measure what they say: ratios, percentiles, loads, seeded registers."""
 
 import http.server
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +21,7 @@ from app.devices.models import Device, DeviceMonitor
 from app.operators import queries
 from app.operators.models import Operator
 from scripts.bench_load import LoadFailed, Target, load, medians, percentile
-from scripts.bench_memory import CommandFailed, measured
+from scripts.bench_memory import CommandFailed, await_quiet, measured, processor_seconds
 from scripts.bench_options import ALL, parse
 from scripts.bench_seed import device_number, seed_operators
 from scripts.bench_table import Figure, above, at_least, at_most, below, skipped, table, write_json
@@ -143,3 +147,21 @@ def test_seeded_operators_are_found(database: Database) -> None:
             q=device_number(40),
         )
     assert [row.code for row in page.items] == ["KP0000040"]
+
+
+def test_processor_time_is_what_a_process_used() -> None:
+    before, end = processor_seconds(os.getpid()), time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+    assert processor_seconds(os.getpid()) - before >= 0.4
+
+
+def test_a_process_that_sleeps_is_quiet() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    try:
+        await_quiet(process.pid)
+        with pytest.raises(TimeoutError):
+            await_quiet(process.pid, limit=0)
+    finally:
+        process.kill()
+        process.wait()

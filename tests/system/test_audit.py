@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from app import error_handlers
-from app.accounts.deps import current_principal
+from app.accounts.deps import signed_in
 from app.accounts.principal import Permission, Principal, PrincipalKind, Role
 from app.audit import offline, service
 from app.audit.actions import AuditAction
@@ -79,7 +79,7 @@ def app(filled: Database, tmp_path: Path) -> FastAPI:
     error_handlers.install(app)
     app.include_router(audit_api.router, prefix="/api/v1")
     app.include_router(audit_pages.router)
-    app.dependency_overrides[current_principal] = lambda: _principal(Permission.AUDIT_READ)
+    app.dependency_overrides[signed_in] = lambda: _principal(Permission.AUDIT_READ)
     return app
 
 
@@ -183,7 +183,7 @@ def test_export_verifies_offline_and_is_on_record(
 
 
 def test_without_permission(app: FastAPI, client: TestClient, filled: Database) -> None:
-    app.dependency_overrides[current_principal] = lambda: _principal(Permission.READ)
+    app.dependency_overrides[signed_in] = lambda: _principal(Permission.READ)
     for path in ("", "/verify", "/checkpoint", "/export"):
         response = client.get(f"{API}{path}")
         assert (response.status_code, response.json()["code"]) == (403, "forbidden")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,18 @@ from starlette.testclient import TestClient
 from app import error_handlers
 from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.audit.actor import SYSTEM
 from app.audit.models import AuditRecord
+from app.backups import service as backups
+from app.backups.models import Backup, BackupKind, BackupState
 from app.core.db import Database
 from app.core.ids import new_id
+from app.enterprises.api import router as enterprises_api
+from app.enterprises.pages import router as enterprises_pages
 from app.layout import layout
 from app.settings import Settings
+from app.system import maintenance
+from app.system.maintenance import Task
 from app.system.rules import RULES, Rules
 from app.system.rules_pages import api_router, router
 
@@ -56,6 +63,8 @@ def client(database: Database, settings: Settings) -> Iterator[TestClient]:
     error_handlers.install(app)
     app.include_router(router)
     app.include_router(api_router, prefix="/api/v1")
+    app.include_router(enterprises_api, prefix="/api/v1")
+    app.include_router(enterprises_pages)
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -109,6 +118,13 @@ def test_other_processes_follow(client: TestClient, database: Database, tmp_path
         ("min_days_between_clearings", "1000"),
         ("notification_keep_days", "0"),
         ("inspection_schedule", "weekly"),
+        ("review_required_default", "perhaps"),
+        ("backup_keep_days", "system"),
+        ("backup_keep_days", "everything=7"),
+        ("backup_keep_days", "system=-1"),
+        ("backup_keep_days", "system=99999999999"),
+        ("backup_keep_newest", "0"),
+        ("backup_keep_record_years", "101"),
         ("database_url", "sqlite://"),
     ],
 )
@@ -130,3 +146,62 @@ def test_page_keeps_what_was_typed(client: TestClient) -> None:
 def test_default_is_a_value_the_rule_takes(name: str, tmp_path: Path) -> None:
     default: Any = getattr(Settings(data_dir=tmp_path), name)
     assert RULES[name].parse(str(default)) == default
+
+
+def test_new_enterprises_follow_the_rule_unless_they_say_otherwise(
+    client: TestClient, settings: Settings
+) -> None:
+    url, name = "/api/v1/enterprises", "南京德茂商贸有限公司"
+    client.patch("/api/v1/settings", json={"review_required_default": False})
+    assert settings.review_required_default is False
+    made = client.post(url, json={"tax_no": "91320118MA20LU6N3P", "name": name}).json()
+    said = {"tax_no": "91420111LQHQ3ULKA4", "name": name, "review_required": True}
+    assert made["review_required"] is False
+    assert client.post(url, json=said).json()["review_required"] is True
+    page = client.get("/settings/enterprises?confirm=1").text
+    box = re.search(r'<input[^>]*name="review_required"[^>]*>', page)
+    assert box is not None
+    assert "checked" not in box.group()
+    client.patch("/api/v1/settings", json={"review_required_default": True})
+    box = re.search(
+        r'<input[^>]*name="review_required"[^>]*>',
+        client.get("/settings/enterprises?confirm=1").text,
+    )
+    assert box is not None
+    assert "checked" in box.group()
+
+
+def test_the_page_offers_what_may_be_chosen(client: TestClient, settings: Settings) -> None:
+    page = client.get("/settings/rules").text
+    assert re.search(r'<select[^>]*name="review_required_default"', page)
+    assert '<option value="True" selected>需要审核</option>' in page
+    assert (
+        client.post("/settings/rules", data={"review_required_default": "False"}).status_code == 303
+    )
+    assert settings.review_required_default is False
+
+
+def test_retention_follows_the_rule(
+    client: TestClient, database: Database, settings: Settings
+) -> None:
+    """The daily maintenance deletes by what admins have set, here backups of two days and older."""
+    now = [NOW]
+    ages = (400, 30, 3, 1)
+    for age in ages:
+        now[0] = NOW - timedelta(days=age)
+        content = backups.Content(BackupKind.ON_DEMAND, f"made-{age}", ())
+        storage = backups.storage_of(settings)
+        backups.create(database, storage, content, actor=SYSTEM, clock=lambda: now[0])
+    now[0] = NOW
+
+    def left() -> int:
+        maintenance.run(database, settings, Task.CLEAN, actor=SYSTEM, clock=lambda: NOW)
+        with database.reading() as session:
+            rows = session.exec(select(Backup).where(Backup.state == BackupState.VERIFIED))
+            return len(rows.all())
+
+    assert left() == len(ages), "ten of a kind are kept however old"
+    values = {"backup_keep_newest": 1, "backup_keep_days": "on_demand=2"}
+    assert client.patch("/api/v1/settings", json=values).status_code == 200
+    assert settings.backup_keep_days == "pre_clearing=0;post_clearing=0;on_demand=2;system=0"
+    assert left() == 1

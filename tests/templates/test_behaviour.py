@@ -25,6 +25,10 @@ pytestmark = [
 ]
 
 
+def _done() -> tuple[str, str]:
+    return "<!doctype html><title>done</title>", "text/html"
+
+
 class Site:
     """Serves the sample pages; remembers what was sent; answers what a test scripts."""
 
@@ -64,7 +68,8 @@ class Site:
     def post(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"])).decode()
         self.requests.append(("POST", request.path, body))
-        self._send(request, b"<!doctype html><title>done</title>", "text/html")
+        text, kind = self.answers.get(request.path, _done)()
+        self._send(request, text.encode(), kind)
 
     def _send(self, request: BaseHTTPRequestHandler, body: bytes, kind: str) -> None:
         request.send_response(200)
@@ -170,7 +175,32 @@ def test_the_types_appear_only_for_a_partial_clearing(site: Site, page: Page) ->
     expect(box).to_be_hidden()
     page.get_by_label("清卡范围").select_option("partial")
     expect(box).to_be_visible()
-    expect(page.get_by_text("未选的类型")).to_be_visible()
+
+
+def test_a_changed_choice_is_previewed_at_once_and_the_password_stays_here(
+    site: Site, page: Page
+) -> None:
+    shown = '<input type="hidden" name="previewed" value="new"><p>更新后的预览</p>'
+    preview = "/clearing/operators/o0/preview"
+    site.answers[preview] = lambda: (shown, "text/html; charset=utf-8")
+    page.goto(f"{site.url}/operator-dialog")
+    expect(page.get_by_role("button", name="预览")).to_have_count(0)
+    page.get_by_label("管理员密码").fill("correct horse")
+    page.get_by_label("清卡类型").select_option("tax")
+    expect(page.get_by_text("更新后的预览")).to_be_visible()
+    assert page.locator("input[name=previewed]").input_value() == "new"
+    [(_, _, body)] = [sent for sent in site.requests if sent[0] == "POST"]
+    assert ("kind=tax" in body, "password" in body) == (True, False)
+
+
+def test_without_a_script_a_button_asks_for_the_preview(site: Site, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site.url}/operator-dialog")
+    page.get_by_role("button", name="预览").click()
+    page.wait_for_url("**/clearing/operators/o0/preview")
+    context.close()
+    assert site.sent("POST") == ["/clearing/operators/o0/preview"]
 
 
 def test_a_refused_form_shows_the_dialog_again_at_the_first_wrong_field(

@@ -205,6 +205,7 @@ def test_the_dialog_sends_the_agreed_names(pages: dict[str, str]) -> None:
         "override_window",
         "exceptional",
         "checklist",
+        "previewed",
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts import service
@@ -20,12 +20,13 @@ from app.accounts.pages.settings_accounts import (
 from app.accounts.principal import Principal
 from app.core.clock import Clock
 from app.core.db import Database, Session
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.errors import Conflict, Invalid
 from app.settings import Settings
 
-router = APIRouter(prefix=BASE + "/{account_id}")
+router = Router(prefix=BASE + "/{account_id}")
 
 Change = Callable[[Session], str | None]
 """A change in a transaction; gives a password to show once, or None."""

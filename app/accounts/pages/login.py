@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.accounts import service
@@ -12,6 +12,7 @@ from app.accounts.pages.cookies import drop_session_cookie, set_session_cookie
 from app.accounts.service.attempts import address_key
 from app.accounts.service.sessions import cookie_name
 from app.accounts.service.sign_in import Credentials, Refusal, Refused
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClientIp, ClockDep, DatabaseDep, SettingsDep, Writing
 from app.errors import TooManyRequests
@@ -22,7 +23,7 @@ SIGN_INS_PER_MINUTE = 60
 WRONG = "用户名或密码不正确"
 """The same words for an unknown name, a wrong password, a wrong code and a disabled account."""
 
-router = APIRouter()
+router = Router()
 
 
 @dataclass(frozen=True, slots=True)

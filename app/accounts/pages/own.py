@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.accounts import queries, service
@@ -14,12 +14,13 @@ from app.accounts.models import Account, SessionEnd
 from app.accounts.pages.cookies import set_session_cookie
 from app.accounts.principal import Principal
 from app.core.db import Session
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
 from app.errors import Invalid
 from app.settings import Settings
 
-router = APIRouter()
+router = Router()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts import queries, service
@@ -18,6 +18,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.page_parts import Pager
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 from app.errors import Conflict, Invalid, QingkaError
@@ -26,7 +27,7 @@ from app.settings import Settings
 BASE = "/settings/accounts"
 ROLE_OPTIONS = [(role.value, ROLE_NAMES[role]) for role in Role]
 
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 
 @dataclass(frozen=True, slots=True)

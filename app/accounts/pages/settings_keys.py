@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts import queries, service
@@ -17,6 +17,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.page_parts import Pager
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 from app.errors import Forbidden, Invalid, QingkaError
@@ -25,7 +26,7 @@ BASE = "/settings/api-keys"
 SCOPE_OPTIONS = [(one.value, f"{PERMISSION_NAMES[one]}（{one.value}）") for one in Permission]
 LIFETIMES = {"30": "30 天", "90": "90 天", "365": "1 年", "never": "永不过期"}
 
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 
 @dataclass(frozen=True, slots=True)

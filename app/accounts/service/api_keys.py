@@ -104,8 +104,8 @@ def authenticate_api_key(
     database: Database, key: str, *, settings: Settings, at: datetime, ip: str
 ) -> Principal | None:
     """Whose key this is, or None when unknown, revoked or expired: one query."""
-    with database.reading() as session:
-        row = queries.api_key_in_use(session, security.hash_token(key))
+    with database.looking_up() as connection:
+        row = queries.api_key_in_use(connection, security.hash_token(key))
     if row is None or (row.expires_at is not None and row.expires_at <= at):
         return None
     if row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY:

@@ -73,8 +73,8 @@ def authenticate_session(
     database: Database, token: str, *, settings: Settings, at: datetime, ip: str
 ) -> Principal | None:
     """Whose session this token is: one query, and at most one short write a minute."""
-    with database.reading() as session:
-        row = queries.open_session(session, security.hash_token(token))
+    with database.looking_up() as connection:
+        row = queries.open_session(connection, security.hash_token(token))
     idle = timedelta(minutes=settings.session_idle_minutes)
     if row is None or at >= row.expires_at or at >= row.last_seen_at + idle:
         return None

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from app.contracts.devices import (
+    BureauTypeView,
     DeviceInfo,
     DeviceInvoice,
     DeviceKind,
@@ -100,6 +101,7 @@ class Capability(StrEnum):
     STATISTICS = "statistics"
     INVOICES = "invoices"
     SET_CLOCK = "set_clock"
+    BUREAU_VIEW = "bureau_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,12 @@ class Driver(Protocol):
         """Whether the tax bureau answers; None where the hardware talks to it by itself.
 
         Cheap enough for every read: what was found is kept for some seconds. Raises nothing.
+        """
+
+    def bureau_view(self, info: DeviceInfo) -> tuple[BureauTypeView, ...]:
+        """Where the bureau stands with every authorised type, for the period reported last.
+
+        Changes nothing at the device, and nothing about a later clearing.
         """
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from app.agent.operations.base import Execution, Next
 from app.contracts.devices import DeviceInfo, InvoiceType, Monitor
 from app.contracts.faults import fault
 from app.contracts.operations import TypeOutcome
-from app.contracts.periods import Period, due_period, is_cleared
+from app.contracts.periods import Period, due_period, is_cleared, is_reported
 
 
 class ReportExecution(Execution):
@@ -30,7 +30,8 @@ class ReportExecution(Execution):
         return tuple(
             monitor.invoice_type
             for monitor in before
-            if not is_reported(monitor, self.period) or self._undelivered(monitor)
+            if not is_reported(self.period, monitor.lock_date, monitor.last_reported_at)
+            or self._undelivered(monitor)
         )
 
     def _undelivered(self, monitor: Monitor) -> bool:
@@ -49,14 +50,6 @@ class ReportExecution(Execution):
             cleared=is_cleared(self.period, monitor.lock_date),
             already=monitor.invoice_type not in done,
         )
-
-
-def is_reported(monitor: Monitor, period: Period) -> bool:
-    """Whether the device itself says that it reported `period`: in a later month, or cleared since."""
-    if is_cleared(period, monitor.lock_date):
-        return True
-    reported_at = monitor.last_reported_at
-    return reported_at is not None and Period.of(reported_at) > period
 
 
 def require_due(

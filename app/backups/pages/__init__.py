@@ -1,10 +1,9 @@
 """Pages of backups."""
 
-from fastapi import APIRouter
-
 from app.backups.pages.detail import router as detail
 from app.backups.pages.list import router as backup_list
+from app.core.routing import Router
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 router.include_router(backup_list)
 router.include_router(detail)

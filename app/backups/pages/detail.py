@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import BackupRestorer, Reader
@@ -16,6 +16,7 @@ from app.backups.models import Backup, BackupKind, BackupState
 from app.backups.pages.list import may_verify
 from app.backups.pages.views import backup_row, copy_row, drill_row, restore_view
 from app.core.db import Database
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.errors import QingkaError
@@ -24,7 +25,7 @@ from app.settings import Settings
 LOOKED_AT_ONCE = 2000
 """Invoices up to which the page shows the preview without being asked."""
 
-router = APIRouter(prefix="/backups/{backup_id}")
+router = Router(prefix="/backups/{backup_id}")
 
 
 @router.get("")

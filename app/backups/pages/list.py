@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import ClearingRequester, Reader
@@ -20,13 +20,14 @@ from app.core.db import Database, Session
 from app.core.forms import pager, parse
 from app.core.page_parts import Option
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 from app.enterprises import queries as enterprises_queries
 from app.errors import Invalid, QingkaError
 from app.operators import queries as operators_queries
 
-router = APIRouter(prefix="/backups")
+router = Router(prefix="/backups")
 
 
 @router.get("")

@@ -18,7 +18,13 @@ from app.backups.service.drill import drill
 from app.backups.service.on_demand import back_up_enterprise, back_up_operator
 from app.backups.service.reading import any_good_copy, plain_size
 from app.backups.service.restore import Preview, preview, restore
-from app.backups.service.retention import Pruned, Retention, prune, retention_of
+from app.backups.service.retention import (
+    Pruned,
+    Retention,
+    parse_keep_days,
+    prune,
+    retention_of,
+)
 from app.backups.service.rotation import Rotated, rotate
 from app.backups.service.system import back_up_system
 from app.backups.service.system_restore import SystemRestored, restore_system
@@ -54,6 +60,7 @@ __all__ = [
     "create",
     "drill",
     "free_space",
+    "parse_keep_days",
     "plain_size",
     "preview",
     "prune",

@@ -4,7 +4,7 @@ Nothing is cleared without a backup that was read back and matched (product.md, 
 returns only when the archive on the required targets, read again, equals what the database holds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
 from app.backups import archive, sheets
-from app.backups.content import Content, Table
+from app.backups.content import Cells, Content, Table
 from app.backups.errors import known_errors
 from app.backups.models import Backup, BackupKind, BackupState, CopyState
+from app.backups.rows import Row
 from app.backups.service import copies
 from app.backups.service.copies import Check, Stored
 from app.backups.storage import Storage, Where, as_storage, spool_file
@@ -77,19 +78,26 @@ def _write(
             writer.add_json(name, document)
         for table in content.tables:
             with database.reading() as session:
-                writer.add_lines(f"{table.name}.jsonl", table.rows(session))
-            if table.cells is not None:
-                _add_sheet(database, writer, table)
+                if table.cells is None:
+                    writer.add_lines(f"{table.name}.jsonl", table.rows(session))
+                else:
+                    _add_with_sheet(writer, table, table.rows(session), table.cells)
     return finished[0]
 
 
-def _add_sheet(database: Database, writer: archive.ArchiveWriter, table: Table) -> None:
-    cells = table.cells
-    assert cells is not None  # noqa: S101  (narrowing; the caller asks)
-    with database.reading() as session:
-        rows = (cells(row) for row in table.rows(session))
-        with sheets.workbook(table.title, table.header, rows) as path:
-            writer.add_file(f"{table.name}.xlsx", path)
+def _add_with_sheet(
+    writer: archive.ArchiveWriter, table: Table, rows: Iterable[Row], cells: Cells
+) -> None:
+    """The lines and the sheet of the same rows, in one pass."""
+    with sheets.workbook(table.title, table.header) as sheet:
+
+        def both() -> Iterator[Row]:
+            for row in rows:
+                sheet.add(cells(row))
+                yield row
+
+        writer.add_lines(f"{table.name}.jsonl", both())
+        writer.add_file(f"{table.name}.xlsx", sheet.finish())
 
 
 def _database_digests(database: Database, content: Content) -> dict[str, tuple[int, str]]:

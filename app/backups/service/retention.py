@@ -52,8 +52,14 @@ class Pruned:
 
 def retention_of(settings: Settings) -> Retention:
     """The rules of the settings. Raises BackupSettingsInvalid."""
+    days = parse_keep_days(settings.backup_keep_days)
+    return Retention(days, settings.backup_keep_newest, settings.backup_keep_record_years)
+
+
+def parse_keep_days(text: str) -> dict[BackupKind, int]:
+    """Days by kind of `pre_clearing=1830;system=90`. Raises BackupSettingsInvalid."""
     days = dict.fromkeys(BackupKind, 0)
-    for item in filter(None, (part.strip() for part in settings.backup_keep_days.split(";"))):
+    for item in filter(None, (part.strip() for part in text.split(";"))):
         kind, _, number = item.partition("=")
         try:
             days[BackupKind(kind.strip())] = int(number)
@@ -61,7 +67,7 @@ def retention_of(settings: Settings) -> Retention:
             raise BackupSettingsInvalid(f"QINGKA_BACKUP_KEEP_DAYS 无法识别：{item}") from error
     if min(days.values()) < 0:
         raise BackupSettingsInvalid("QINGKA_BACKUP_KEEP_DAYS 不能为负数")
-    return Retention(days, settings.backup_keep_newest, settings.backup_keep_record_years)
+    return days
 
 
 def prune(

@@ -16,11 +16,27 @@ class BatchForm:
     enterprise_id: str
     key: str
     override_window: bool = False
+    accepted_warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WarningGroup:
+    """A kind of warning in a batch, to be accepted once; `cases` say for each device what it is."""
+
+    code: str
+    message: str
+    remedy: str
+    count: int
+    cases: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchConfirmPage:
-    """clearing/batch_new.html: who will be cleared, what will happen, and who is asking."""
+    """clearing/batch_new.html: who will be cleared, what will happen, and who is asking.
+
+    `warnings` and `blockers` are what the register shows without reading a device; the oldest reading
+    they rest on is `read_since`.
+    """
 
     names: tuple[str, ...]
     total: int
@@ -28,6 +44,9 @@ class BatchConfirmPage:
     devices: int
     form: BatchForm
     can_execute: bool
+    warnings: tuple[WarningGroup, ...] = ()
+    blockers: tuple[WarningGroup, ...] = ()
+    read_since: datetime | None = None
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -40,6 +59,7 @@ class SkippedRow:
     operator_name: str
     code: str
     message: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,7 @@ class BatchPage:
     """clearing/batch.html; its table alone (header X-Fragment: rows) is clearing/batch_rows.html.
 
     `counts` are requests by state, `done` how many are at their end, `live` whether any goes on.
+    `warnings` are those at which failed requests stopped, to be accepted with the retry.
     """
 
     id: str
@@ -62,6 +83,8 @@ class BatchPage:
     skipped: tuple[SkippedRow, ...]
     live: bool
     can_control: bool
+    warnings: tuple[WarningGroup, ...] = ()
+    dialog_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
+
+from markupsafe import Markup
 
 from app.clearing.contexts.home import Event, StateCounts
 from app.clearing.contexts.records import RecordRow, RequestRef
-from app.core.page_parts import Option, Pager, Segment
+from app.clearing.effects import Effects
+from app.core.page_parts import Pager, Segment
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorRow:
+class OperatorRow(NamedTuple):
     """One line of the list. `days_left` counts to the lock date, negative once it is past."""
 
     id: str
@@ -26,7 +29,10 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html."""
+    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html.
+
+    `enterprises` are the options of the filter.
+    """
 
     q: str
     state: str
@@ -34,7 +40,7 @@ class ListPage:
     limit: int
     period: str
     counts: StateCounts | None
-    enterprises: tuple[Option, ...]
+    enterprises: Markup
     segments: tuple[Segment, ...]
     rows: tuple[OperatorRow, ...]
     pager: Pager
@@ -74,11 +80,19 @@ class DeviceCard:
 
 @dataclass(frozen=True, slots=True)
 class CheckItem:
-    """One pre-check: severity ok, warning or blocking; the remedy is shown unless ok."""
+    """One pre-check: severity ok, warning or blocking; the remedy is shown unless ok.
+
+    `evidence` is what it looked at: label and value. `device_number` is "" for what concerns none;
+    `accepted` says that somebody has accepted the warning.
+    """
 
     severity: str
     message: str
     remedy: str = ""
+    code: str = ""
+    device_number: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +102,6 @@ class WarningItem:
     code: str
     message: str
     remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """What a full clearing of the form's period would touch: invoices, their types, drafts."""
-
-    invoices: int
-    type_count: int
-    drafts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,8 @@ class ClearingForm:
 class OperatorPage:
     """clearing/operator.html.
 
-    `errors` maps the form's fields to messages; "form" is for what belongs to no field.
+    `effects` is what a clearing with the form's choice would do; that alone (header X-Fragment: effects) is
+    clearing/effects.html. `errors` maps the form's fields to messages; "form" is for what belongs to no field.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
     not be pressed at all (no device, being cleared); "" otherwise. With `can_execute` the dialog asks
     for the password and starts at once; without it the form is a request for review.
@@ -151,7 +157,7 @@ class OperatorPage:
     events: tuple[Event, ...]
     records: tuple[RecordRow, ...]
     open_request: RequestRef | None
-    impact: Impact
+    effects: Effects
     form: ClearingForm
     type_options: tuple[str, ...]
     can_request: bool

@@ -43,6 +43,28 @@ class ComparedDeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BureauTypeRow:
+    """One type: the bureau's state with its own words, the device's, and agrees, differs or not_told."""
+
+    invoice_type: str
+    bureau: str
+    message: str
+    own: str
+    agreement: str
+
+
+@dataclass(frozen=True, slots=True)
+class BureauDeviceRow:
+    """What the bureau says of a device; without types `message` says why."""
+
+    id: str
+    number: str
+    agreement: str
+    message: str
+    types: tuple[BureauTypeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DifferenceRow:
     """One difference. `handling` "" while open, else accepted or corrected; `can_handle` by this person."""
 
@@ -73,7 +95,10 @@ class HandlingForm:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """clearing/reconciliation.html. `unread` are the devices that could not be read whole."""
+    """clearing/reconciliation.html.
+
+    `unread` are the devices that could not be read whole; `bureau` those the bureau was asked about.
+    """
 
     id: str
     period: str
@@ -88,5 +113,6 @@ class RunPage:
     segments: tuple[Segment, ...]
     rows: tuple[DifferenceRow, ...]
     can_run: bool
+    bureau: tuple[BureauDeviceRow, ...] = ()
     form: HandlingForm | None = None
     errors: dict[str, str] = field(default_factory=dict)

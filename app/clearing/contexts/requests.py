@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from app.clearing.contexts.operators import CheckItem, WarningItem
 from app.clearing.contexts.records import BackupRef, Failure, TypeOutcomeRow
+from app.clearing.effects import Effects
 from app.core.page_parts import Pager, Segment
 
 
@@ -53,7 +55,7 @@ class RequestActions:
 class RequestPage:
     """clearing/request.html.
 
-    `events_url` is followed live; "" once nothing runs any more. `dialog_open` names the dialog shown
+    `effects` is what executing it will do, as long as it waits. `events_url` is followed live; "" once nothing runs any more. `dialog_open` names the dialog shown
     at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
     and "form". `key` is the idempotency key of the dialogs' forms.
     """
@@ -95,9 +97,13 @@ class RequestPage:
     failure: Failure | None
     actions: RequestActions
     key: str
+    effects: Effects | None = None
     exceptional: bool = False
     checklist: tuple[str, ...] = ()
     attachments: tuple[AttachmentRow, ...] = ()
+    warnings: tuple[WarningItem, ...] = ()
+    checks: tuple[CheckItem, ...] = ()
+    checked_at: datetime | None = None
     events_url: str = ""
     dialog_open: str = ""
     comment: str = ""

@@ -1,10 +1,10 @@
 """HTML pages of clearing: overview, list, operator, requests, records. One module per page."""
 
-from fastapi import APIRouter
-
 from app.clearing.pages import (
+    batch_confirm,
     batches,
     certificate,
+    handover,
     home,
     operator,
     operators,
@@ -14,12 +14,14 @@ from app.clearing.pages import (
     request,
     requests,
 )
+from app.core.routing import Router
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 for _module in (
     home,
     operators,
     operators_export,
+    batch_confirm,  # before `batches`, whose /{batch_id} would take `new` for an id
     batches,
     requests,
     request,
@@ -27,5 +29,6 @@ for _module in (
     records,
     certificate,
     reconciliation,
+    handover,
 ):
     router.include_router(_module.router)

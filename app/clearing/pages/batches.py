@@ -1,83 +1,39 @@
-"""批量清卡: confirm one, watch it, pause, resume, retry (/clearing/batches)."""
+"""批量清卡: the list, and one as it runs: watch it, pause, resume, retry, its result (/clearing/batches)."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Header, Query, Request
-from pydantic import BaseModel, ConfigDict
-from starlette.responses import HTMLResponse, Response
+from fastapi import Form, Header, Query, Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.deps import ClearingExecutor, Reader
 from app.accounts.principal import Permission, Principal
-from app.accounts.service.step_up import verify_step_up
-from app.clearing import facts, queries
+from app.clearing import batch_export, queries
+from app.clearing.batch_warnings import grouped
 from app.clearing.contexts.batches import (
-    BatchConfirmPage,
     BatchesPage,
-    BatchForm,
     BatchPage,
     BatchRow,
     SkippedRow,
+    WarningGroup,
 )
 from app.clearing.contexts.requests import RequestRow
-from app.clearing.models import ClearingBatch
-from app.clearing.schemas import BatchCreate
+from app.clearing.foresight import Case
+from app.clearing.models import ClearingBatch, ClearingRequest
+from app.clearing.records_export import Export
 from app.clearing.service import batch as batches
-from app.clearing.states import ENDED_STATES
-from app.core.clock import Clock, local_date
+from app.clearing.states import ENDED_STATES, RequestState
 from app.core.db import Database, Session
-from app.core.forms import parse
-from app.core.ids import new_token
+from app.core.routing import Router
+from app.core.tabular import TableFormat, disposition
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
-from app.errors import QingkaError
-from app.operators import queries as operators_queries
-from app.operators.models import Operator
-from app.operators.queries import OperatorFilter
-from app.operators.states import ClearingState
+from app.core.web import ClockDep, DatabaseDep, Reading
 
-router = APIRouter(prefix="/clearing/batches")
+router = Router(prefix="/clearing/batches")
 
-_NAMES_SHOWN = 30
 _LIST = 100
 Change = Callable[[Session, ClearingBatch], None]
-
-
-class Submitted(BaseModel):
-    """The confirmation as a browser sends it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    operator_ids: list[str] = []
-    state: str = ClearingState.DUE
-    enterprise_id: str = ""
-    reason: str = ""
-    override_window: str = ""
-    key: str = ""
-    password: str = ""
-
-    def again(self) -> BatchForm:
-        """The input to be shown again."""
-        return BatchForm(
-            self.reason,
-            tuple(self.operator_ids),
-            self.state,
-            self.enterprise_id,
-            self.key,
-            bool(self.override_window),
-        )
-
-    def wanted(self) -> BatchCreate:
-        """What is asked for. Raises Invalid with a message per field."""
-        values = {
-            "operator_ids": self.operator_ids,
-            "state": self.state,
-            "enterprise_id": self.enterprise_id or None,
-            "reason": self.reason,
-            "override_window": bool(self.override_window),
-        }
-        return parse(BatchCreate, values)
 
 
 @router.get("")
@@ -93,54 +49,6 @@ def batch_list(request: Request, session: Reading, principal: Reader) -> HTMLRes
     return render(request, "clearing/batches.html", BatchesPage(rows))
 
 
-@router.get("/new")
-def confirm_page(
-    request: Request,
-    session: Reading,
-    principal: ClearingRequester,
-    clock: ClockDep,
-    operator_ids: Annotated[list[UUID] | None, Query()] = None,
-) -> HTMLResponse:
-    """Who will be cleared: the chosen operators, or all that are due."""
-    period = facts.default_period(None, clock())
-    form = BatchForm(
-        reason=f"{period} 属期申报已完成，批量清卡",
-        operator_ids=tuple(str(one) for one in operator_ids or ()),
-        state=ClearingState.DUE,
-        enterprise_id="",
-        key=new_token(128),
-    )
-    page = _confirm(session, principal, clock, form)
-    return render(request, "clearing/batch_new.html", page)
-
-
-@router.post("")
-def create(
-    request: Request,
-    form: Annotated[Submitted, Form()],
-    principal: ClearingRequester,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-) -> Response:
-    """确定: one confirmation for all. A wrong password does nothing."""
-    try:
-        wanted = form.wanted()
-        if principal.can(Permission.CLEARING_EXECUTE):
-            verify_step_up(database, principal, form.password, settings=settings, clock=clock)
-        with database.transaction() as session:
-            made = batches.create_batch(
-                session, principal=principal, settings=settings, clock=clock, data=wanted
-            )
-            batch_id = made.id
-    except QingkaError as error:
-        errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
-        with database.reading() as session:
-            page = _confirm(session, principal, clock, form.again(), errors)
-        return render(request, "clearing/batch_new.html", page, status_code=422)
-    return redirect(f"/clearing/batches/{batch_id}")
-
-
 @router.get("/{batch_id}")
 def batch_page(
     batch_id: UUID,
@@ -148,8 +56,9 @@ def batch_page(
     session: Reading,
     principal: Reader,
     x_fragment: Annotated[str, Header()] = "",
+    confirm: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
-    """The progress of each request."""
+    """The progress of each request; ?confirm=1 shows the dialog of the retry."""
     found = queries.visible_batch(session, batch_id, principal)
     rows = queries.rows_of_batch(session, batch_id, principal)
     counts = {
@@ -186,9 +95,36 @@ def batch_page(
         skipped=tuple(SkippedRow(**one) for one in found.skipped),
         live=done < len(rows),
         can_control=principal.can(Permission.CLEARING_EXECUTE),
+        warnings=_open_warnings(rows),
+        dialog_open=confirm,
     )
     template = "clearing/batch_rows.html" if x_fragment == "rows" else "clearing/batch.html"
     return render(request, template, page)
+
+
+def _open_warnings(rows: Sequence[tuple[ClearingRequest, str, str]]) -> tuple[WarningGroup, ...]:
+    """At which failed requests stopped."""
+    return grouped(
+        Case(f"{name}（{row.number}）", **one)
+        for row, name, _ in rows
+        if row.state is RequestState.FAILED
+        for one in row.open_warnings
+    )
+
+
+@router.get("/{batch_id}/result")
+def result(
+    batch_id: UUID,
+    database: DatabaseDep,
+    principal: Reader,
+    clock: ClockDep,
+    wanted_format: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
+) -> StreamingResponse:
+    """导出结果: every operator and device, also those left out."""
+    kind = TableFormat(wanted_format)
+    chunks = batch_export.export_result(database, batch_id, Export(kind, principal, clock))
+    headers = disposition("clearing-batch", "批量清卡结果", kind)
+    return StreamingResponse(chunks, media_type=kind.media_type, headers=headers)
 
 
 @router.post("/{batch_id}/pause")
@@ -217,12 +153,22 @@ def resume(
 
 @router.post("/{batch_id}/retry-failed")
 def retry_failed(
-    batch_id: UUID, principal: ClearingExecutor, database: DatabaseDep, clock: ClockDep
+    batch_id: UUID,
+    principal: ClearingExecutor,
+    database: DatabaseDep,
+    clock: ClockDep,
+    accepted_warnings: Annotated[list[str] | None, Form(max_length=40)] = None,
 ) -> Response:
-    """重试失败的申请: always safe."""
+    """重试失败的申请: always safe. Warnings that are not ticked stop their requests again."""
 
     def change(session: Session, found: ClearingBatch) -> None:
-        batches.retry_failed(session, found, principal=principal, clock=clock)
+        batches.retry_failed(
+            session,
+            found,
+            principal=principal,
+            clock=clock,
+            accepted_warnings=accepted_warnings,
+        )
 
     return _change(database, batch_id, principal, change)
 
@@ -232,39 +178,3 @@ def _change(database: Database, batch_id: UUID, principal: Principal, change: Ch
         queries.visible_batch(session, batch_id, principal)
         change(session, queries.locked_batch(session, batch_id))
     return redirect(f"/clearing/batches/{batch_id}")
-
-
-def _confirm(
-    session: Session,
-    principal: Principal,
-    clock: Clock,
-    form: BatchForm,
-    errors: dict[str, str] | None = None,
-) -> BatchConfirmPage:
-    chosen = _operators(session, principal, clock, form)
-    return BatchConfirmPage(
-        names=tuple(f"{one.name}（{one.code}）" for one in chosen[:_NAMES_SHOWN]),
-        total=len(chosen),
-        more=max(0, len(chosen) - _NAMES_SHOWN),
-        devices=sum(one.device_count for one in chosen),
-        form=form,
-        can_execute=principal.can(Permission.CLEARING_EXECUTE),
-        errors=errors or {},
-    )
-
-
-def _operators(
-    session: Session, principal: Principal, clock: Clock, form: BatchForm
-) -> list[Operator]:
-    if form.operator_ids:
-        ids = [UUID(one) for one in form.operator_ids]
-    else:
-        wanted = OperatorFilter(state=ClearingState.DUE, active=True)
-        ids = operators_queries.ids_of(
-            session,
-            principal=principal,
-            wanted=wanted,
-            today=local_date(clock()),
-            limit=batches.MAX_OPERATORS,
-        )
-    return operators_queries.visible_among(session, ids, principal)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -11,11 +11,12 @@ from app.clearing import certificate
 from app.clearing.certificate import CertificateNotGenuine
 from app.clearing.contexts.records import CertificatePage, CertifiedRecord
 from app.core.db import Session
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Reading, SettingsDep
 from app.settings import Settings
 
-router = APIRouter()
+router = Router()
 
 
 @router.get(certificate.VERIFY_PATH)

@@ -1,6 +1,6 @@
 """The overview (/)."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -12,6 +12,7 @@ from app.contracts.periods import Period
 from app.core.clock import local_date
 from app.core.db import Session
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Reading
 from app.devices import queries as devices_queries
@@ -19,7 +20,7 @@ from app.operators import queries as operators_queries
 from app.operators.queries import OperatorRow
 from app.operators.states import ClearingState
 
-router = APIRouter()
+router = Router()
 
 _TASKS = 5
 _MONTHS = 12

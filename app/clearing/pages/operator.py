@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse, Response
@@ -13,25 +13,28 @@ from starlette.responses import HTMLResponse, Response
 from app.accounts.deps import ClearingRequester, Reader
 from app.accounts.principal import Permission, Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import prechecks
+from app.clearing import prechecks, preview
 from app.clearing.contexts import ClearingForm, WarningItem
-from app.clearing.errors import WarningsNotAccepted
+from app.clearing.effects import Choice
+from app.clearing.errors import PreviewOutdated, WarningsNotAccepted
 from app.clearing.examination import Examiner
+from app.clearing.looking import Readings
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.operator_view import build
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import control, review, submit
+from app.clearing.service import checklist, control, review, submit
 from app.clearing.states import Kind, Mode, Scope
 from app.core.clock import SHANGHAI, Clock
 from app.core.db import Session
 from app.core.forms import parse
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.devices import service as devices_service
 from app.errors import Invalid, QingkaError
 from app.settings import Settings
 
-router = APIRouter(prefix="/clearing/operators/{operator_id}")
+router = Router(prefix="/clearing/operators/{operator_id}")
 
 
 class Submitted(BaseModel):
@@ -54,12 +57,13 @@ class Submitted(BaseModel):
     checklist: list[str] = []
     accepted_warnings: list[str] = []
     key: str = ""
+    previewed: str = ""
     password: str = ""
 
     def again(self) -> ClearingForm:
         """The input to be shown again; never the password."""
         texts = {"override_window", "exceptional", "invoice_types", "checklist", "password"}
-        texts.add("accepted_warnings")
+        texts |= {"accepted_warnings", "previewed"}
         return ClearingForm(
             **self.model_dump(exclude=texts),
             invoice_types=tuple(self.invoice_types),
@@ -70,7 +74,7 @@ class Submitted(BaseModel):
 
     def wanted(self, operator_id: UUID) -> RequestCreate:
         """What is asked for. Raises Invalid with a message per field."""
-        values: dict[str, Any] = self.model_dump(exclude={"password", "key"})
+        values: dict[str, Any] = self.model_dump(exclude={"password", "key", "previewed"})
         values["operator_id"] = operator_id
         values["override_window"] = bool(self.override_window)
         values["exceptional"] = bool(self.exceptional)
@@ -116,6 +120,45 @@ async def operator_page(
     return await run_in_threadpool(work)
 
 
+@router.post("/preview")
+async def preview_clearing(
+    operator_id: UUID,
+    form: Annotated[Submitted, Form()],
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    clock: ClockDep,
+) -> HTMLResponse:
+    """预览: what the chosen clearing would do; the page as it was filled in, or that part alone."""
+    readings = await _readings(request, operator_id, form, principal, database, clock)
+    alone = request.headers.get("X-Fragment") == "effects"
+    template = "clearing/effects.html" if alone else "clearing/operator.html"
+
+    def work() -> HTMLResponse:
+        with database.reading() as session:
+            again = form.again()
+            page = build(session, operator_id, principal, clock, form=again, readings=readings)
+        return render(request, template, replace(page, dialog_open=True))
+
+    return await run_in_threadpool(work)
+
+
+async def _readings(
+    request: Request,
+    operator_id: UUID,
+    form: Submitted,
+    principal: Principal,
+    database: DatabaseDep,
+    clock: Clock,
+) -> Readings:
+    """The devices as they are now where the mode saves what they show; else none are asked."""
+    if form.mode not in (Mode.FIRST, Mode.UPDATE):
+        return {}
+    return await preview.read_now(
+        database, request.app.state.agents, operator_id, principal=principal, at=clock()
+    )
+
+
 @router.post("")
 async def start_clearing(
     operator_id: UUID,
@@ -137,23 +180,35 @@ async def start_clearing(
         if principal.can(Permission.CLEARING_EXECUTE):
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
 
-    def keep(wanted: RequestCreate) -> tuple[UUID, bool]:
+    def keep(wanted: RequestCreate, checks: list[prechecks.Check]) -> tuple[UUID, bool]:
         with database.transaction() as session:
-            made = submit.submit_request(session, principal=principal, clock=clock, data=wanted)
+            direct = principal.can(Permission.CLEARING_EXECUTE)
+            made = submit.submit_request(
+                session, principal=principal, clock=clock, data=wanted, direct=direct
+            )
+            checklist.keep(session, made, checks, at=clock())
             return made.id, _begin(session, made, principal, settings, clock)
 
     try:
         wanted = form.wanted(operator_id)
+        _require_previewed(form.previewed, wanted)
         await run_in_threadpool(identify)
-        _, checks = await examiner.examine(operator_id, principal, wanted.period)
+        _, checks = await examiner.examine(operator_id, principal, wanted=wanted)
         _require_accepted(checks, wanted)
-        request_id, running = await run_in_threadpool(keep, wanted)
+        request_id, running = await run_in_threadpool(keep, wanted, checks)
     except QingkaError as error:
+        readings = await _readings(request, operator_id, form, principal, database, clock)
         return await run_in_threadpool(
-            _again, request, operator_id, form, principal, database, clock, error
+            _again, request, operator_id, form, principal, database, clock, error, readings
         )
     flash = "" if running else "已提交，等待审核"
     return redirect(f"/clearing/requests/{request_id}", flash=flash)
+
+
+def _require_previewed(shown: str, wanted: RequestCreate) -> None:
+    """The page showed what this choice does, or shows it now. Raises PreviewOutdated."""
+    if shown and shown != str(Choice.of(wanted)):
+        raise PreviewOutdated
 
 
 def _require_accepted(checks: list[prechecks.Check], wanted: RequestCreate) -> None:
@@ -162,7 +217,7 @@ def _require_accepted(checks: list[prechecks.Check], wanted: RequestCreate) -> N
         check
         for check in checks
         if check.severity is prechecks.Severity.WARNING
-        and check.code not in wanted.accepted_warnings
+        and check.code not in (wanted.accepted_warnings or ())
     ]
     if left and prechecks.is_ok(checks):
         raise WarningsNotAccepted([(one.code, one.message, one.remedy) for one in left])
@@ -193,11 +248,13 @@ def _again(
     database: DatabaseDep,
     clock: ClockDep,
     error: QingkaError,
+    readings: Readings,
 ) -> HTMLResponse:
     """The page with the dialog open, the input kept, the message next to its field."""
     errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
     with database.reading() as session:
-        page = build(session, operator_id, principal, clock, form=form.again())
+        again = form.again()
+        page = build(session, operator_id, principal, clock, form=again, readings=readings)
         page = replace(
             page,
             dialog_open=True,

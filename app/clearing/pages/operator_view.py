@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
-from app.clearing import facts, queries
+from app.clearing import facts, preview, queries
 from app.clearing.contexts import (
     CheckItem,
     ClearingForm,
     DeviceCard,
     Event,
-    Impact,
     OperatorPage,
     RequestRef,
     TypeRow,
 )
+from app.clearing.effects import Choice
+from app.clearing.looking import Readings
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.records import record_row
 from app.clearing.prechecks import Check
@@ -36,6 +39,8 @@ from app.invoices.queries import TypeTotals
 from app.operators import queries as operators_queries
 from app.operators.states import state_of
 
+Word = TypeVar("Word", bound=StrEnum)
+
 _RECORDS = 6
 _EVENTS = 12
 
@@ -48,8 +53,9 @@ def build(
     *,
     form: ClearingForm | None = None,
     checks: Sequence[Check] = (),
+    readings: Readings | None = None,
 ) -> OperatorPage:
-    """The page as it stands; nothing is read from the devices here."""
+    """The page as it stands, with what was just read from the devices; nothing is read here."""
     now = clock()
     operator = operators_queries.visible(session, operator_id, principal)
     enterprise = session.get_one(Enterprise, operator.enterprise_id)
@@ -58,7 +64,6 @@ def build(
     ids = [device.id for device in devices]
     monitors = devices_queries.monitors_of(session, ids)
     totals = invoices_queries.totals_of(session, ids, period)
-    drafts = invoices_queries.count_drafts(session, ids)
     held = queries.open_request_of(session, operator.id)
     records, _ = queries.page_of_records(
         session, principal, PageRequest(_RECORDS), RecordFilter(operator_id=operator.id)
@@ -79,17 +84,15 @@ def build(
         days_left=_days_left(operator.lock_date, now),
         last_cleared_at=operator.last_cleared_at,
         devices=tuple(_card(one, monitors[one.id], totals[one.id], now) for one in devices),
-        checks=tuple(CheckItem(one.severity, one.message, one.remedy) for one in checks),
+        checks=tuple(check_item(one) for one in checks),
         events=tuple(
             Event(event.at, event.text, f"/clearing/requests/{event.request_id}")
             for event in queries.newest_events_of(session, operator.id, limit=_EVENTS)
         ),
         records=tuple(record_row(record) for record in records),
         open_request=RequestRef(str(held.id), held.number, held.state) if held else None,
-        impact=Impact(
-            invoices=sum(total.count for found in totals.values() for total in found),
-            type_count=len(types),
-            drafts=drafts,
+        effects=preview.of_operator(
+            session, operator.id, _choice(form, period), principal=principal, readings=readings
         ),
         form=form or new_form(period, clock, enterprise),
         type_options=tuple(types),
@@ -114,6 +117,45 @@ def new_form(period: Period, clock: Clock, enterprise: Enterprise) -> ClearingFo
         contact_name=enterprise.contact_name,
         contact_phone=enterprise.contact_phone,
         key=new_token(128),
+    )
+
+
+def _choice(form: ClearingForm | None, period: Period) -> Choice:
+    """What the form chooses; where it says nothing that could be meant, what most people mean."""
+    if form is None:
+        return Choice.usual(period)
+    scope = _meant(Scope, form.scope, Scope.FULL)
+    known = {kind.value: kind for kind in InvoiceType}
+    types = [known[code] for code in dict.fromkeys(form.invoice_types) if code in known]
+    return Choice(
+        mode=_meant(Mode, form.mode, Mode.REGULAR),
+        kind=_meant(Kind, form.kind, Kind.DEVICE),
+        scope=scope,
+        invoice_types=tuple(types) if scope is Scope.PARTIAL else (),
+        period=_period(form.period, period),
+    )
+
+
+def _meant(words: type[Word], text: str, usual: Word) -> Word:
+    return next((word for word in words if word.value == text), usual)
+
+
+def _period(text: str, usual: Period) -> Period:
+    try:
+        return Period(text)
+    except ValueError:
+        return usual
+
+
+def check_item(check: Check) -> CheckItem:
+    """A pre-check as a page shows it."""
+    return CheckItem(
+        severity=check.severity,
+        message=check.message,
+        remedy=check.remedy,
+        code=check.code,
+        device_number=check.device_number,
+        evidence=tuple((one.label, one.value) for one in check.evidence),
     )
 
 

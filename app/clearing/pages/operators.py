@@ -5,7 +5,8 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -14,16 +15,17 @@ from app.clearing import facts
 from app.clearing.contexts import ListPage, OperatorRow
 from app.clearing.pages.home import state_counts
 from app.core.clock import local_date
-from app.core.db import Session
+from app.core.db import Session, unchanged
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Option, Segment
-from app.core.templating import render
+from app.core.routing import Router
+from app.core.templating import options, render
 from app.core.web import ClockDep, Paging, Reading
 from app.enterprises import queries as enterprises_queries
 from app.operators import queries as operators_queries
 from app.operators.states import ClearingState
 
-router = APIRouter()
+router = Router()
 
 _LABELS = {
     "": "全部",
@@ -68,7 +70,7 @@ def operator_list(
         limit=paging.limit,
         period=facts.default_period(None, clock()),
         counts=None if fragment else state_counts(session, principal, clock),
-        enterprises=() if fragment else _enterprises(session, principal),
+        enterprises=Markup() if fragment else _enterprises(session, principal, enterprise_id),
         segments=() if fragment else _segments(filters),
         rows=tuple(
             OperatorRow(
@@ -90,9 +92,14 @@ def operator_list(
     return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)
 
 
-def _enterprises(session: Session, principal: Principal) -> tuple[Option, ...]:
-    found = enterprises_queries.names_for_choice(session, principal=principal)
-    return tuple(Option(str(enterprise_id), name) for enterprise_id, name in found)
+def _enterprises(session: Session, principal: Principal, chosen: UUID | None) -> Markup:
+    """The options of the filter."""
+
+    def make(reading: Session) -> Markup:
+        found = enterprises_queries.names_for_choice(reading, principal=principal)
+        return options((Option(str(one), name) for one, name in found), str(chosen or ""))
+
+    return unchanged(session, ("enterprise options", principal.enterprise_ids, chosen), make)
 
 
 def _segments(filters: Mapping[str, object]) -> tuple[Segment, ...]:

@@ -3,19 +3,20 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Reader
 from app.clearing import records_export
 from app.clearing.records_export import Export
 from app.core.forms import blank_is_none
+from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition
 from app.core.web import ClockDep, DatabaseDep
 from app.operators.queries import OperatorFilter
 from app.operators.states import ClearingState
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/clearing/export")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
@@ -23,13 +23,14 @@ from app.core.clock import Clock
 from app.core.db import Session
 from app.core.forms import blank_is_none, pager, parse
 from app.core.pagination import PageRequest
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, database_of
 from app.enterprises.pages import messages
 from app.errors import Invalid, QingkaError
 from app.operators import queries as operators_queries
 
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 
 @router.get("")
@@ -65,7 +66,7 @@ async def start(
 
     try:
         wanted = await run_in_threadpool(scope)
-        return await _run(request, wanted, principal, clock, sync=False)
+        return await _run(request, wanted, principal, clock)
     except QingkaError as error:
         return await run_in_threadpool(again, error)
 
@@ -79,20 +80,18 @@ async def run_again(
     clock: ClockDep,
     sync: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The same scope once more; `sync` (同步税务信息) says what came of asking the bureau."""
+    """The same scope once more; with `sync` (同步税务信息) the bureau is asked for its view as well."""
 
     def scope() -> Scope:
         with database.reading() as session:
             run = run_queries.run(session, run_id, principal)
-            return Scope(Period(run.period), run.operator_id)
+            return Scope(Period(run.period), run.operator_id, sync)
 
     wanted = await run_in_threadpool(scope)
-    return await _run(request, wanted, principal, clock, sync=sync)
+    return await _run(request, wanted, principal, clock)
 
 
-async def _run(
-    request: Request, scope: Scope, principal: Principal, clock: Clock, *, sync: bool
-) -> Response:
+async def _run(request: Request, scope: Scope, principal: Principal, clock: Clock) -> Response:
     """Compare, keep, and go to the run."""
     service.require_runner(principal)
     findings = await compare_now(request, scope, principal)
@@ -103,7 +102,7 @@ async def _run(
 
     run_id = await run_in_threadpool(keep)
     text, kind = _told(len(findings.found))
-    if sync:
+    if scope.ask_bureau:
         text = f"{findings.bureau_message}{text}。"
     return redirect(f"{BASE}/{run_id}", flash=text, kind=kind)
 

@@ -1,9 +1,13 @@
 """What the page of one reconciliation shows."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.clearing.contexts.reconciliation import (
+    BureauDeviceRow,
+    BureauTypeRow,
     ComparedDeviceRow,
     DifferenceRow,
     HandlingForm,
@@ -54,11 +58,28 @@ def build(
             for device in run.devices
             if not device["read"]
         ),
+        bureau=tuple(_bureau_row(device) for device in run.devices if device.get("bureau")),
         kind=kind or "",
         segments=_segments(str(run.id), rows, kind),
         rows=tuple(_row(row, principal) for row in rows if kind in (None, row.kind)),
         can_run=service.may_run(principal),
         form=next((_form(row, principal) for row in rows if row.id == handle), None),
+    )
+
+
+def _bureau_row(device: Mapping[str, Any]) -> BureauDeviceRow:
+    told = device["bureau"]
+    return BureauDeviceRow(
+        id=device["device_id"],
+        number=device["number"],
+        agreement=told["agreement"],
+        message=told["message"],
+        types=tuple(
+            BureauTypeRow(
+                one["invoice_type"], one["bureau"], one["message"], one["own"], one["agreement"]
+            )
+            for one in told["types"]
+        ),
     )
 
 

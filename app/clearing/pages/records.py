@@ -4,7 +4,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -24,11 +24,12 @@ from app.clearing.states import Result
 from app.contracts.faults import FAULTS
 from app.contracts.operations import OperationStep
 from app.core.forms import pager
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Paging, Reading
 from app.enterprises.models import Enterprise
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/clearing/records")

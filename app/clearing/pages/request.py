@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import Form, Request, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
@@ -14,17 +14,19 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import queries
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
-from app.clearing.service import attachments, control, review
+from app.clearing.service import attachments, caution, control, review
 from app.core.clock import Clock
 from app.core.db import Database, Session
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.errors import Invalid, QingkaError
 
-router = APIRouter(prefix="/clearing/requests/{request_id}")
+router = Router(prefix="/clearing/requests/{request_id}")
 
 Password = Annotated[str, Form(max_length=200)]
 Comment = Annotated[str, Form(max_length=500)]
+Accepted = Annotated[list[str] | None, Form(max_length=40)]
 _DIALOGS = ("approve", "reject", "execute", "retry", "cancel")
 """What a button asks for in the address when no script opens its dialog."""
 Change = Callable[[Session, ClearingRequest], None]
@@ -49,10 +51,12 @@ def execute(
     settings: SettingsDep,
     clock: ClockDep,
     password: Password = "",
+    accepted_warnings: Accepted = None,
 ) -> Response:
     """Start a submitted or approved request now."""
 
     def change(session: Session, found: ClearingRequest) -> None:
+        caution.accept(session, found, accepted_warnings, principal=principal, clock=clock)
         control.execute(session, found, principal=principal, settings=settings, clock=clock)
 
     def check() -> None:
@@ -113,10 +117,12 @@ def retry(
     settings: SettingsDep,
     clock: ClockDep,
     password: Password = "",
+    accepted_warnings: Accepted = None,
 ) -> Response:
-    """重试: always safe."""
+    """重试: always safe. What stopped it for want of a confirmation is confirmed here."""
 
     def change(session: Session, found: ClearingRequest) -> None:
+        caution.accept(session, found, accepted_warnings, principal=principal, clock=clock)
         control.retry(session, found, principal=principal, clock=clock)
 
     def check() -> None:

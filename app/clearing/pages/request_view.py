@@ -5,18 +5,20 @@ from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
-from app.clearing import queries
+from app.clearing import check_queries, preview, queries
 from app.clearing.contexts import (
     AttachmentRow,
     BackupRef,
+    CheckItem,
     Failure,
     LogLine,
     RequestActions,
     RequestPage,
     StageView,
     TypeOutcomeRow,
+    WarningItem,
 )
-from app.clearing.models import ClearingRecord, ClearingRequest, ClearingTarget
+from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.states import (
     ENDED_STATES,
     EXECUTABLE_STATES,
@@ -47,6 +49,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     live = request.state not in ENDED_STATES or found_out
     events = queries.events(session, request_id)
     after = events[0].id if events else 0
+    checks = check_queries.newest_of_request(session, request_id)
     return RequestPage(
         id=str(request.id),
         number=request.number,
@@ -90,13 +93,31 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         failure=_failure(request),
         actions=_actions(request, principal),
         key=new_token(128),
+        effects=preview.of_request(session, request)
+        if request.state in EXECUTABLE_STATES
+        else None,
         exceptional=request.exceptional,
         checklist=tuple(request.checklist),
         attachments=tuple(
             AttachmentRow(str(one.id), one.name, one.size, one.added_at)
             for one in (queries.attachments(session, request_id) if request.exceptional else ())
         ),
+        warnings=tuple(WarningItem(**one) for one in request.open_warnings),
+        checks=tuple(_check(one) for one in checks),
+        checked_at=checks[0].at if checks else None,
         events_url=f"/api/v1/clearing-requests/{request.id}/events?after={after}" if live else "",
+    )
+
+
+def _check(check: ClearingCheck) -> CheckItem:
+    return CheckItem(
+        severity=check.severity,
+        message=check.message,
+        remedy=check.remedy,
+        code=check.code,
+        device_number=check.device_number,
+        evidence=tuple((one["label"], one["value"]) for one in check.evidence),
+        accepted=check.accepted,
     )
 
 

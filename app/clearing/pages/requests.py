@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -12,10 +12,11 @@ from app.clearing.contexts import RequestRow, RequestsPage
 from app.clearing.states import RequestState
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Segment
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Paging, Reading
 
-router = APIRouter()
+router = Router()
 
 _LABELS = {
     "": "全部",

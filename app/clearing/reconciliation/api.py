@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.accounts.deps import Reader
@@ -19,9 +19,10 @@ from app.clearing.reconciliation.schemas import (
     ReconciliationPublic,
 )
 from app.contracts.periods import Period
+from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Reading, Writing
 
-router = APIRouter(prefix="/reconciliations", tags=["核对"])
+router = Router(prefix="/reconciliations", tags=["核对"])
 
 
 @router.get("")
@@ -32,12 +33,13 @@ async def reconcile(
     clock: ClockDep,
     period: Annotated[Period | None, Query()] = None,
     operator_id: Annotated[UUID | None, Query()] = None,
+    ask_bureau: Annotated[bool, Query()] = False,
 ) -> ReconciliationPublic:
     """Read the devices and compare them with ledger and records now; nothing is changed or kept.
 
-    Without a period the last one that ended.
+    Without a period the last one that ended. With `ask_bureau` the bureau's view is asked for, too.
     """
-    scope = Scope(period or facts.default_period(None, clock()), operator_id)
+    scope = Scope(period or facts.default_period(None, clock()), operator_id, ask_bureau)
     findings = await compare_now(request, scope, principal)
 
     def show() -> ReconciliationPublic:
@@ -59,7 +61,9 @@ async def run_reconciliation(
 ) -> ReconciliationPublic:
     """The same, kept as a run whose differences can be dealt with."""
     service.require_runner(principal)
-    findings = await compare_now(request, Scope(data.period, data.operator_id), principal)
+    findings = await compare_now(
+        request, Scope(data.period, data.operator_id, data.ask_bureau), principal
+    )
 
     def keep() -> ReconciliationPublic:
         with database.transaction() as session:

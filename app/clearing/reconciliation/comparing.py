@@ -31,5 +31,5 @@ async def compare_now(request: Request, scope: Scope, principal: Principal) -> F
             return finding.find(session, scope, subjects, reads)
 
     subjects = await run_in_threadpool(devices)
-    reads = await reading.read_devices(agents, subjects, scope.period)
+    reads = await reading.read_devices(agents, subjects, scope.period, ask_bureau=scope.ask_bureau)
     return await run_in_threadpool(compare, reads)

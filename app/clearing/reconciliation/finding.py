@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.accounts.principal import Principal
 from app.clearing import queries as clearing_queries
-from app.clearing.reconciliation import compare, queries, reading
+from app.clearing.reconciliation import bureau, compare, queries
 from app.clearing.reconciliation.compare import DeviceFacts, Difference
 from app.clearing.reconciliation.errors import ScopeTooLarge
 from app.clearing.reconciliation.queries import SubjectDevice
@@ -24,10 +24,11 @@ MAX_DEVICES = 500
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is compared: a period, of one operator or of all (`operator_id` None)."""
+    """What is compared: a period, of one operator or of all (`operator_id` None), with the bureau or not."""
 
     period: Period
     operator_id: UUID | None = None
+    ask_bureau: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ def find(
         for difference in compare.differences(facts[device.device_id])
     )
     read = tuple((device, reads[device.device_id]) for device in devices)
-    return Findings(scope, read, found, reading.bureau_message(reads))
+    return Findings(
+        scope, read, found, bureau.summary(reads[one.device_id].bureau for one in devices)
+    )
 
 
 def _facts(

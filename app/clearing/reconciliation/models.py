@@ -40,8 +40,8 @@ class Handling(StrEnum):
 class ReconciliationRun(SQLModel, table=True):
     """One comparison of a period, of one operator or of everybody its maker may see.
 
-    `devices` says of every device whether it could be read, and why not; `bureau_message` says whether
-    the bureau's view of the period took part.
+    `devices` says of every device whether it could be read, and why not, and (`bureau`, where it was
+    asked) what the bureau says of its types beside what the device shows; `bureau_message` sums that up.
     """
 
     __tablename__ = "reconciliation_runs"

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from app.clearing.reconciliation import service
+from app.clearing.reconciliation.bureau import Agreement, OwnState
 from app.clearing.reconciliation.finding import Findings
 from app.clearing.reconciliation.models import (
     DifferenceKind,
@@ -17,16 +18,20 @@ from app.clearing.reconciliation.models import (
     ReconciliationDifference,
     ReconciliationRun,
 )
-from app.contracts.devices import InvoiceType
+from app.contracts.devices import BureauState, InvoiceType
 from app.contracts.periods import Period
 from app.core.schemas import Input, Reason
 
 
 class ReconciliationCreate(Input):
-    """POST /reconciliations. Without an operator all visible devices are compared."""
+    """POST /reconciliations. Without an operator all visible devices are compared.
+
+    `ask_bureau`: the bureau is asked for its view of every device as well (同步税务信息).
+    """
 
     period: Period
     operator_id: UUID | None = None
+    ask_bureau: bool = False
 
 
 class DifferenceAction(StrEnum):
@@ -65,13 +70,40 @@ class DifferencePublic(BaseModel):
     reason: str
 
 
+class BureauTypePublic(BaseModel):
+    """One type: the bureau's state for the period, the device's, and whether they agree."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    invoice_type: InvoiceType
+    bureau: BureauState
+    message: str
+    own: OwnState
+    agreement: Agreement
+
+
+class BureauPublic(BaseModel):
+    """What the bureau says of a device. Without types, `message` says why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    asked_at: datetime | None
+    message: str
+    agreement: Agreement
+    types: list[BureauTypePublic]
+
+
 class ComparedDevice(BaseModel):
-    """A device that took part. `read` False: `message` says what could not be read."""
+    """A device that took part. `read` False: `message` says what could not be read.
+
+    `bureau` is null when the bureau was not asked.
+    """
 
     device_id: UUID
     number: str
     read: bool
     message: str
+    bureau: BureauPublic | None = None
 
 
 class ReconciliationPublic(BaseModel):
@@ -107,6 +139,7 @@ def shown(
                 number=device.number,
                 read=read.complete,
                 message=read.message,
+                bureau=BureauPublic.model_validate(read.bureau) if read.bureau else None,
             )
             for device, read in findings.devices
         ],

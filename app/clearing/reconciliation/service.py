@@ -1,7 +1,9 @@
 """Use cases of reconciliation: keep what a comparison found as a run, deal with a difference."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
@@ -9,6 +11,7 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.clearing.reconciliation import queries, run_queries
+from app.clearing.reconciliation.bureau import Told
 from app.clearing.reconciliation.compare import LEDGER_SAYS_CLEARED
 from app.clearing.reconciliation.errors import (
     DifferenceHandled,
@@ -187,6 +190,7 @@ def _run(
                 "number": device.number,
                 "read": read.complete,
                 "message": read.message,
+                "bureau": _told(read.bureau),
             }
             for device, read in findings.devices
         ],
@@ -196,6 +200,18 @@ def _run(
         started_by_name=principal.display_name,
         started_at=at,
     )
+
+
+def _told(told: Told | None) -> dict[str, Any] | None:
+    """The bureau's view of a device as a run keeps it."""
+    if told is None:
+        return None
+    return {
+        "asked_at": told.asked_at.isoformat() if told.asked_at else None,
+        "message": told.message,
+        "agreement": told.agreement,
+        "types": [asdict(one) for one in told.types],
+    }
 
 
 def counts_by_kind(rows: Iterable[ReconciliationDifference]) -> dict[DifferenceKind, int]:

@@ -1,5 +1,6 @@
 """批量清卡: many requests with one confirmation; each goes its own way, none stops another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -9,10 +10,13 @@ from pydantic import ValidationError
 from app.accounts.principal import Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import dispatch, facts, queries
+from app.audit.canonical import JSON
+from app.clearing import dispatch, facts, order_queries, queries
+from app.clearing.batch_schemas import BatchCreate
+from app.clearing.foresight import foresee
 from app.clearing.models import ClearingBatch, ClearingRequest
-from app.clearing.schemas import BatchCreate, RequestCreate
-from app.clearing.service import control, review, submit
+from app.clearing.schemas import RequestCreate
+from app.clearing.service import caution, control, review, submit
 from app.clearing.states import BatchState, RequestState
 from app.clearing.window import window_end
 from app.core.clock import Clock, local_date
@@ -49,8 +53,11 @@ def create_batch(
     """One request for each operator; who can't be cleared is skipped and named with the reason.
 
     With `clearing:execute` they are executed as there is room; else each waits for its review.
+    Raises WarningsNotAccepted for what the register shows beforehand, one of each kind.
     """
     now = clock()
+    operator_ids = _operators(session, principal, clock, data)
+    accepted = _accepted(session, operator_ids, principal, settings, now, data)
     batch = ClearingBatch(
         number=queries.next_number(session, local_date(now), prefix="PL"),
         period=data.period or facts.default_period(None, now),
@@ -62,10 +69,18 @@ def create_batch(
     )
     session.add(batch)
     session.flush()
-    made = _make_requests(session, batch, principal, clock, data)
+    made = _make_requests(session, batch, operator_ids, principal, clock, data)
     batch.skipped = made.skipped
     session.add(batch)
-    _audit(session, batch, principal, AuditAction.BATCH_CREATED, clock, requests=len(made.requests))
+    _audit(
+        session,
+        batch,
+        principal,
+        AuditAction.BATCH_CREATED,
+        clock,
+        requests=len(made.requests),
+        accepted_warnings=accepted,
+    )
     for request in made.requests:
         _release(session, request, principal, settings, clock, data)
     return batch
@@ -83,30 +98,63 @@ def resume(session: Session, batch: ClearingBatch, *, principal: Principal, cloc
 
 
 def retry_failed(
-    session: Session, batch: ClearingBatch, *, principal: Principal, clock: Clock
+    session: Session,
+    batch: ClearingBatch,
+    *,
+    principal: Principal,
+    clock: Clock,
+    accepted_warnings: Sequence[str] | None = None,
 ) -> int:
-    """Retry every failed request of the batch; gives how many."""
+    """Retry every failed request of the batch, with these warnings accepted; gives how many."""
+    accepted = caution.accepted_by(principal, accepted_warnings)
     retried = 0
-    for request in queries.requests_of_batch(session, batch.id, RequestState.FAILED):
+    failed = queries.requests_of_batch(session, batch.id, RequestState.FAILED)
+    for request in order_queries.subs_first(session, failed):
         try:
             with session.begin_nested():
+                caution.accept(session, request, accepted, principal=principal, clock=clock)
                 control.retry(session, request, principal=principal, clock=clock)
         except QingkaError:
             continue  # another request holds the device by now; it is shown there
         retried += 1
-    _audit(session, batch, principal, AuditAction.BATCH_RETRIED, clock, requests=retried)
+    _audit(
+        session,
+        batch,
+        principal,
+        AuditAction.BATCH_RETRIED,
+        clock,
+        requests=retried,
+        accepted_warnings=accepted,
+    )
     return retried
+
+
+def _accepted(
+    session: Session,
+    operator_ids: Sequence[UUID],
+    principal: Principal,
+    settings: Settings,
+    now: datetime,
+    data: BatchCreate,
+) -> list[str]:
+    """The codes that are accepted, once nothing that is known beforehand is left out."""
+    accepted = caution.accepted_by(principal, data.accepted_warnings)
+    if caution.EVERYTHING not in accepted:
+        seen = foresee(session, operator_ids, data, principal=principal, settings=settings, now=now)
+        caution.require_accepted(seen.warnings, accepted)
+    return accepted
 
 
 def _make_requests(
     session: Session,
     batch: ClearingBatch,
+    operator_ids: Sequence[UUID],
     principal: Principal,
     clock: Clock,
     data: BatchCreate,
 ) -> _Made:
     made = _Made()
-    for operator_id in _operators(session, principal, clock, data):
+    for operator_id in operator_ids:
         operator = operators_queries.visible(session, operator_id, principal)
         try:
             with session.begin_nested():
@@ -114,7 +162,7 @@ def _make_requests(
                 request.batch_id = batch.id
                 session.add(request)
         except QingkaError as error:
-            made.skipped.append(_skipped(operator, error.code, error.detail))
+            made.skipped.append(_skipped(operator, error))
         else:
             made.requests.append(request)
     return made
@@ -132,7 +180,10 @@ def _request(
         wanted = RequestCreate.model_validate(values)
     except ValidationError as error:
         raise BatchInvalid(errors=form_messages(error)) from error
-    return submit.submit_request(session, principal=principal, clock=clock, data=wanted)
+    direct = principal.can(Permission.CLEARING_EXECUTE)
+    return submit.submit_request(
+        session, principal=principal, clock=clock, data=wanted, direct=direct
+    )
 
 
 class BatchInvalid(QingkaError):
@@ -208,13 +259,14 @@ def _set_state(
     _audit(session, batch, principal, action, clock)
 
 
-def _skipped(operator: Operator, code: str, text: str) -> dict[str, str]:
+def _skipped(operator: Operator, error: QingkaError) -> dict[str, str]:
     return {
         "operator_id": str(operator.id),
         "operator_code": operator.code,
         "operator_name": operator.name,
-        "code": code,
-        "message": text,
+        "code": error.code,
+        "message": error.detail,
+        "remedy": error.remedy,
     }
 
 
@@ -224,7 +276,7 @@ def _audit(
     principal: Principal,
     action: AuditAction,
     clock: Clock,
-    **details: int,
+    **details: JSON,
 ) -> None:
     audit.record(
         session,

@@ -19,6 +19,7 @@ from app.devices import queries as devices_queries
 from app.devices import service as devices_service
 from app.devices.models import Device
 from app.devices.schemas import DeviceUpdate
+from app.errors import Invalid
 from app.operators import queries as operators_queries
 
 _STUCK = frozenset({RequestState.RUNNING, RequestState.NEEDS_ATTENTION})
@@ -45,6 +46,8 @@ def hand_over_operator(
 ) -> int:
     """All devices in use of an operator go to another one of the enterprise; gives how many."""
     operators_queries.visible(session, operator_id, principal)
+    if to == operator_id:
+        raise Invalid(errors={"to_operator_id": "不能移交给本人"})
     devices = devices_queries.in_use_of_operator(session, operator_id)
     for device in devices:
         devices_service.change_device(

@@ -4,7 +4,7 @@ A record is written for every device the attempt dealt with. What the device sho
 counts as cleared only with a lock date in a later month (product.md section 5, rule 3).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from app.backups import preferences
 from app.backups.models import Backup
 from app.calendar import service as calendar_service
 from app.clearing import ledger, queries
+from app.clearing.grouping import types_to_clear
 from app.clearing.models import ClearedType, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.service import control, progress
 from app.clearing.service.announce import announce_success, announce_trouble
@@ -226,7 +227,7 @@ def _record(
     """The immutable record; None when this execution has one already."""
     if queries.record_exists(session, request.id, device.id, request.attempt):
         return None
-    types = [outcome.invoice_type for outcome in new] or _wanted_types(request)
+    types = [outcome.invoice_type for outcome in new] or _wanted_types(request, device)
     record = ClearingRecord(
         request_id=request.id,
         attempt=request.attempt,
@@ -269,7 +270,7 @@ def _take_out(
     session: Session,
     request: ClearingRequest,
     device: Device,
-    types: Sequence[InvoiceType],
+    types: Iterable[InvoiceType],
     record_id: UUID,
     clock: Clock,
 ) -> invoices_service.Cleared:
@@ -279,7 +280,7 @@ def _take_out(
     """
     period = Period(request.period)
     backup = session.get(Backup, request.backup_id) if request.backup_id else None
-    wanted = tuple(InvoiceType(kind) for kind in request.invoice_types)
+    wanted = _wanted_types(request, device)
     exact = ledger.is_backed_up(
         session, backup, device.id, device.number, period, wanted, request.scope
     )
@@ -306,10 +307,9 @@ def _backed_up_at(backup: Backup | None, clock: Clock) -> datetime:
     return datetime.fromisoformat(backup.summary["created_at"])
 
 
-def _wanted_types(request: ClearingRequest) -> list[InvoiceType]:
-    if request.scope is Scope.FULL:
-        return []
-    return [InvoiceType(kind) for kind in request.invoice_types]
+def _wanted_types(request: ClearingRequest, device: Device) -> tuple[InvoiceType, ...]:
+    """What was asked for on this device; () means all."""
+    return types_to_clear(request.invoice_types, device.clear_groups)
 
 
 def _evidence_json(proof: Evidence | None, failure: Failure | None) -> dict[str, Any]:

@@ -57,12 +57,17 @@ def reject(
     )
 
 
+def is_needed(session: Session, request: ClearingRequest) -> bool:
+    """Whether somebody has to review it: the enterprise wants it, or it is exceptional."""
+    enterprise = session.get_one(Enterprise, request.enterprise_id)
+    return enterprise.review_required or request.exceptional
+
+
 def settle_submitted(
     session: Session, request: ClearingRequest, *, settings: Settings, clock: Clock
 ) -> bool:
     """Approve by rule where the enterprise needs no review; gives whether it was."""
-    enterprise = session.get_one(Enterprise, request.enterprise_id)
-    if enterprise.review_required or request.exceptional:
+    if is_needed(session, request):
         return False
     control.move(request, RequestState.APPROVED, clock)
     request.review_comment = "该企业设置为无需审核"

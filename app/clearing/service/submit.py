@@ -1,5 +1,6 @@
 """Submit a clearing request: what is asked for is checked against the rules before anything is kept."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -13,13 +14,16 @@ from app.clearing.errors import (
     ClearingInProgress,
     NoDevices,
     NotDue,
+    NotFirst,
     OperatorInactive,
     TypeNotAuthorized,
 )
+from app.clearing.grouping import types_to_clear
 from app.clearing.models import ClearingRequest, ClearingStage, ClearingTarget
 from app.clearing.schemas import RequestCreate
+from app.clearing.service import caution, review
 from app.clearing.service.announce import announce
-from app.clearing.states import STAGES
+from app.clearing.states import STAGES, Mode
 from app.contracts.periods import Period
 from app.core.clock import Clock, local_date
 from app.core.db import Session
@@ -31,12 +35,18 @@ from app.operators.models import Operator
 
 
 def submit_request(
-    session: Session, *, principal: Principal, clock: Clock, data: RequestCreate
+    session: Session,
+    *,
+    principal: Principal,
+    clock: Clock,
+    data: RequestCreate,
+    direct: bool = False,
 ) -> ClearingRequest:
-    """Keep a new request for the operator's devices.
+    """Keep a new request for the operator's devices. `direct`: who asks goes on to execute it.
 
     Raises AlreadyCleared when every device is cleared for the period, ClearingInProgress when one of
-    them is held by an open request, NotDue for a month that has not ended.
+    them is held by an open request, NotDue for a month that has not ended, NotFirst for a first clearing
+    of a device that was cleared before.
     """
     now = clock()
     operator = operators_queries.visible(session, data.operator_id, principal)
@@ -45,10 +55,13 @@ def submit_request(
     if data.period >= Period.of(local_date(now)):
         raise NotDue(errors={"period": "该月份尚未结束"})
     devices = _devices_to_clear(session, operator, data)
+    if data.mode is Mode.FIRST:
+        _require_never_cleared(session, devices)
     request = _new_request(session, operator, data, principal, clock)
     _hold(session, request, devices)
     session.add_all(ClearingStage(request_id=request.id, name=stage) for stage in STAGES)
-    announce(session, request, EventKind.CLEARING_SUBMITTED, clock)
+    awaits_review = request.exceptional or (not direct and review.is_needed(session, request))
+    announce(session, request, EventKind.CLEARING_SUBMITTED, clock, awaits_review=awaits_review)
     audit.record(
         session,
         actor=principal.actor,
@@ -83,18 +96,33 @@ def _devices_to_clear(session: Session, operator: Operator, data: RequestCreate)
     left: list[Device] = []
     for device in devices:
         authorised = {monitor.invoice_type.value for monitor in monitors[device.id]}
-        wanted = {kind.value for kind in data.invoice_types} or authorised
-        if authorised and not wanted <= authorised:
+        chosen = {kind.value for kind in data.invoice_types}
+        if authorised and not chosen <= authorised:
             raise TypeNotAuthorized(
-                f"设备 {device.number} 没有 {'、'.join(sorted(wanted - authorised))} 的授权",
+                f"设备 {device.number} 没有 {'、'.join(sorted(chosen - authorised))} 的授权",
                 errors={"invoice_types": "包含设备未授权的发票类型"},
             )
+        wanted = set(types_to_clear(chosen, device.clear_groups)) or authorised
         if not wanted or not wanted <= cleared[device.id]:
             left.append(device)
     if not left:
         raise AlreadyCleared(f"{operator.name} 的设备属期 {data.period} 已经清卡，请勿重复清卡。")
+    return in_clearing_order(left)
+
+
+def _require_never_cleared(session: Session, devices: list[Device]) -> None:
+    """首次清卡 is the device's first. Raises NotFirst."""
+    cleared = queries.cleared_before(session, [device.id for device in devices])
+    again = [device.number for device in devices if device.id in cleared]
+    if again:
+        text = f"设备 {'、'.join(again)} 已有成功的清卡记录，不是首次清卡"
+        raise NotFirst(text, errors={"mode": "请选择常规清卡或更新清卡"})
+
+
+def in_clearing_order(devices: Iterable[Device]) -> list[Device]:
+    """Sub machines before the main machine."""
     return sorted(
-        left, key=lambda device: (not device.machine_no, device.machine_no or 0, device.number)
+        devices, key=lambda device: (not device.machine_no, device.machine_no or 0, device.number)
     )
 
 
@@ -132,7 +160,7 @@ def _new_request(
         override_window=data.override_window,
         exceptional=data.exceptional,
         checklist=[item.value for item in dict.fromkeys(data.checklist)],
-        accepted_warnings=list(dict.fromkeys(data.accepted_warnings)),
+        accepted_warnings=caution.accepted_by(principal, data.accepted_warnings),
         requested_by=str(principal.id),
         requested_by_name=principal.display_name,
         created_at=now,

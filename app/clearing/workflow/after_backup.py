@@ -89,7 +89,7 @@ def _records_of(request_id: UUID) -> Any:
 def _invoices_of(device: facts.SubjectDevice, subject: facts.Subject) -> Any:
     def rows(session: Session) -> Iterator[Mapping[str, Any]]:
         return ledger.rows(
-            session, device.device_id, subject.period, subject.invoice_types, subject.scope
+            session, device.device_id, subject.period, device.invoice_types, subject.scope
         )
 
     return rows

@@ -10,10 +10,12 @@ from time import monotonic
 from uuid import UUID
 
 from app.clearing import queries
+from app.clearing.grouping import types_to_clear
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import outcome, progress
 from app.clearing.service.outcome import Failure
 from app.clearing.workflow.context import Attempt, StageFailed, failure_of
+from app.contracts.devices import InvoiceType
 from app.contracts.faults import FAULTS
 from app.contracts.operations import (
     FINAL_STATES,
@@ -117,13 +119,22 @@ def _intend(
             "id": operation_id,
             "kind": kind,
             "period": Period(request.period),
-            "invoice_types": () if kind is OperationKind.REPORT else request.invoice_types,
+            "invoice_types": _types(request, device, kind),
             "tax_no": enterprise.tax_no,
             "exceptional": request.exceptional,
             "origin": f"{request.number} {request.executed_by_name or ''}".strip(),
         }
     )
     return device.number, device.agent_id, wanted
+
+
+def _types(
+    request: ClearingRequest, device: Device, kind: OperationKind
+) -> tuple[InvoiceType, ...]:
+    """Everything is reported before anything is cleared (product.md section 5, rule 5); () means all."""
+    if kind is OperationKind.REPORT:
+        return ()
+    return types_to_clear(request.invoice_types, device.clear_groups)
 
 
 async def _submit(attempt: Attempt, call: _Call, device_id: UUID) -> Operation | None:

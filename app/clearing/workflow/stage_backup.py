@@ -116,7 +116,9 @@ def _request_document(plan: _Plan) -> dict[str, Any]:
         "number": plan.number,
         "period": plan.subject.period,
         "scope": plan.subject.scope,
-        "invoice_types": list(plan.subject.invoice_types),
+        "invoice_types": {
+            device.number: list(device.invoice_types) for device in plan.subject.devices
+        },
         "devices": [device.number for device in plan.subject.devices],
     }
 
@@ -134,7 +136,7 @@ def _tables(
 def _invoice_table(device: facts.SubjectDevice, subject: facts.Subject) -> backups_service.Table:
     def rows(session: Session) -> Iterator[Mapping[str, Any]]:
         return ledger.rows(
-            session, device.device_id, subject.period, subject.invoice_types, subject.scope
+            session, device.device_id, subject.period, device.invoice_types, subject.scope
         )
 
     return invoice_table(device.number, rows)

@@ -5,7 +5,7 @@ from uuid import UUID
 from app.clearing import queries
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import progress
-from app.clearing.states import Stage, TargetState
+from app.clearing.states import Kind, Stage, TargetState
 from app.clearing.workflow import operations
 from app.clearing.workflow.context import Attempt
 from app.contracts.operations import Operation, OperationKind
@@ -15,16 +15,17 @@ _FIRST, _LAST = progress.STARTS_AT[Stage.CLEAR], progress.STARTS_AT[Stage.DONE]
 
 
 async def run(attempt: Attempt) -> None:
-    """Raises StageFailed with what the device or the bureau said; devices done so far stay done."""
-    left = await attempt.write(_begin, attempt)
-    total = 2 * len(left)
-    for index, device_id in enumerate(left):
-        await operations.perform(attempt, device_id, OperationKind.REPORT, _span(index, total))
-    for index, device_id in enumerate(left, start=len(left)):
-        done = await operations.perform(
-            attempt, device_id, OperationKind.CLEAR, _span(index, total)
-        )
-        await attempt.write(_cleared, attempt, device_id, done)
+    """Raises StageFailed with what the device or the bureau said; devices done so far stay done.
+
+    A 税务清卡 reports nothing: 初始化 has seen that all is reported (docs/decisions/0008).
+    """
+    left, reports = await attempt.write(_begin, attempt)
+    calls = [(OperationKind.REPORT, one) for one in left] if reports else []
+    calls += [(OperationKind.CLEAR, one) for one in left]
+    for index, (kind, device_id) in enumerate(calls):
+        done = await operations.perform(attempt, device_id, kind, _span(index, len(calls)))
+        if kind is OperationKind.CLEAR:
+            await attempt.write(_cleared, attempt, device_id, done)
     await attempt.write(_end, attempt)
 
 
@@ -33,8 +34,11 @@ def _span(index: int, total: int) -> tuple[int, int]:
     return _FIRST + width * index // total, _FIRST + width * (index + 1) // total
 
 
-def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> list[UUID]:
-    progress.begin_stage(session, request, Stage.CLEAR, "正在抄报", attempt.context.clock())
+def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> tuple[list[UUID], bool]:
+    """The devices that are left, and whether they report before they are cleared."""
+    reports = request.kind is Kind.DEVICE
+    text = "正在抄报" if reports else "正在清卡"
+    progress.begin_stage(session, request, Stage.CLEAR, text, attempt.context.clock())
     left = [
         target
         for target in queries.targets(session, request.id)
@@ -43,7 +47,7 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> list
     for target in left:
         target.state = TargetState.RUNNING
         session.add(target)
-    return [target.device_id for target in left]
+    return [target.device_id for target in left], reports
 
 
 def _cleared(

@@ -3,18 +3,18 @@
 from uuid import UUID
 
 from app.clearing import facts, queries
+from app.clearing.looking import Readings, read_devices
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import outcome, progress
 from app.clearing.service.outcome import Evidence, Failure
 from app.clearing.states import Stage, TargetState
-from app.clearing.workflow import after_backup
+from app.clearing.workflow import after_backup, register
 from app.clearing.workflow.context import Attempt, StageFailed
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import FAULTS
 from app.contracts.operations import TypeOutcome
 from app.contracts.periods import Period, is_cleared
 from app.core.db import Session
-from app.devices import service as devices_service
 from app.devices.models import Device
 
 
@@ -27,7 +27,7 @@ async def run(attempt: Attempt) -> None:
 
 async def _finish(attempt: Attempt) -> None:
     subject = await attempt.write(_begin, attempt)
-    readings = await facts.read_devices(attempt.context.agents, subject, with_invoices=False)
+    readings = await read_devices(attempt.context.agents, subject, with_invoices=False)
     problem = await attempt.write(_check, attempt, readings)
     if problem is not None:
         raise StageFailed(problem)
@@ -40,7 +40,7 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> fact
 
 
 def _check(
-    session: Session, request: ClearingRequest, attempt: Attempt, readings: facts.Readings
+    session: Session, request: ClearingRequest, attempt: Attempt, readings: Readings
 ) -> Failure | None:
     """The device's word counts. One that can't be read again was read by its agent after the clear."""
     for target in queries.targets(session, request.id):
@@ -62,7 +62,7 @@ def _check(
             session.add(target)
             return failure
         device = session.get_one(Device, target.device_id)
-        devices_service.store_reading(session, device, read.reading, at=attempt.context.clock())
+        register.settle(session, request, device, read.reading, at=attempt.context.clock())
     return None
 
 

@@ -1,10 +1,16 @@
 """初始化: read the devices, bring the ledger up to date, run the pre-checks."""
 
-from app.clearing import facts, prechecks, queries
+import asyncio
+from time import monotonic
+
+from app.clearing import facts, order_queries, prechecks, queries
+from app.clearing.gathering import collect
+from app.clearing.looking import Readings, look
 from app.clearing.models import ClearingRequest
-from app.clearing.service import progress
+from app.clearing.service import caution, checklist, progress
 from app.clearing.service.outcome import Failure
 from app.clearing.states import Stage
+from app.clearing.workflow import register
 from app.clearing.workflow.context import Attempt, StageFailed
 from app.contracts.periods import Period
 from app.core.db import Session
@@ -12,9 +18,14 @@ from app.devices import service as devices_service
 from app.devices.models import Device
 from app.invoices import service as invoices_service
 
+_SUBS_PAUSE = 0.5
+"""Seconds between two looks at whether the sub machines are done."""
+
 
 async def run(attempt: Attempt) -> None:
-    """Raises StageFailed with the first condition that blocks; nothing has been changed by then.
+    """Raises StageFailed with the first condition that blocks, or the warnings nobody accepted.
+
+    Nothing has been changed by then.
 
     While the outcome of an earlier attempt is not known, finding it out comes first: a device that
     can't be read now says nothing about what was done to it.
@@ -24,11 +35,15 @@ async def run(attempt: Attempt) -> None:
     if await attempt.read(queries.has_unknown_outcome, attempt.request_id):
         await attempt.write(_go_on, attempt)
         return
+    await _let_sub_machines_go_first(attempt)
     subject = await attempt.read(facts.subject_of_request, attempt.request_id)
-    readings = await facts.read_devices(context.agents, subject, with_invoices=True)
-    await attempt.write(_store, attempt, readings)
-    gathered = await attempt.read(facts.collect, subject, readings, context.settings, context.clock)
+    found = await look(
+        context.database, context.agents, context.settings, subject, with_invoices=True
+    )
+    await attempt.write(_store, attempt, found.devices)
+    gathered = await attempt.read(collect, subject, found, context.settings, context.clock)
     checks = prechecks.run(gathered)
+    await attempt.write(_keep_checks, attempt, checks)
     blocking = prechecks.first_blocking(checks)
     if blocking is not None:
         raise StageFailed(
@@ -40,13 +55,37 @@ async def run(attempt: Attempt) -> None:
                 blocking.device_message,
             )
         )
-    await attempt.write(_end, attempt, checks)
+    left = await attempt.write(_keep_unaccepted, checks)
+    if left:
+        raise StageFailed(caution.failure(left))
+    await attempt.write(_end, attempt, checks, found.devices)
 
 
 def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    request.open_warnings = []
     progress.begin_stage(
         session, request, Stage.INIT, "正在读取设备并检查清卡条件", attempt.context.clock()
     )
+
+
+async def _let_sub_machines_go_first(attempt: Attempt) -> None:
+    """A main machine whose sub machines are being cleared just now waits for them, as long as that may take."""
+    deadline = monotonic() + attempt.context.settings.operation_timeout_seconds
+    told = False
+    while numbers := await attempt.read(order_queries.running_subs, attempt.request_id):
+        if monotonic() > deadline:
+            return
+        if not told:
+            await attempt.write(_note_waiting, attempt, numbers)
+            told = True
+        await asyncio.sleep(_SUBS_PAUSE)
+
+
+def _note_waiting(
+    session: Session, request: ClearingRequest, attempt: Attempt, numbers: list[str]
+) -> None:
+    text = f"等待分机 {'、'.join(numbers)} 先抄报"
+    progress.note(session, request, text, attempt.context.clock())
 
 
 def _go_on(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
@@ -55,13 +94,13 @@ def _go_on(session: Session, request: ClearingRequest, attempt: Attempt) -> None
 
 
 def _store(
-    session: Session, request: ClearingRequest, attempt: Attempt, readings: facts.Readings
+    session: Session, request: ClearingRequest, attempt: Attempt, readings: Readings
 ) -> None:
     for device_id, read in readings.items():
         device = session.get_one(Device, device_id)
         if read.reading is None:
             continue
-        devices_service.store_reading(session, device, read.reading, at=attempt.context.clock())
+        devices_service.observe(session, device, read.reading, at=attempt.context.clock())
         if read.invoices is not None:
             invoices_service.import_from_device(
                 session,
@@ -72,14 +111,36 @@ def _store(
             )
 
 
-def _end(
+def _keep_checks(
     session: Session, request: ClearingRequest, attempt: Attempt, checks: list[prechecks.Check]
+) -> None:
+    checklist.keep(session, request, checks, at=attempt.context.clock())
+
+
+def _keep_unaccepted(
+    session: Session, request: ClearingRequest, checks: list[prechecks.Check]
+) -> list[prechecks.Check]:
+    """The warnings at which the run stops, kept for whoever decides about a retry."""
+    sent = any(target.clear_operation_id for target in queries.targets(session, request.id))
+    left = caution.unaccepted(request, checks, clear_was_sent=sent)
+    request.open_warnings = caution.open_warnings(left)
+    session.add(request)
+    return left
+
+
+def _end(
+    session: Session,
+    request: ClearingRequest,
+    attempt: Attempt,
+    checks: list[prechecks.Check],
+    readings: Readings,
 ) -> None:
     at = attempt.context.clock()
     warnings = [check for check in checks if check.severity is prechecks.Severity.WARNING]
     for check in warnings:
-        accepted = "（已确认）" if check.code in request.accepted_warnings else ""
-        progress.note(session, request, f"需留意：{check.message}{accepted}", at, level="warning")
+        named = "（已确认）" if check.code in request.accepted_warnings else ""
+        progress.note(session, request, f"需留意：{check.message}{named}", at, level="warning")
+    register.prepare(session, request, readings, at=at)
     passed = f"{len(checks) - len(warnings)} 项检查通过"
     text = passed + (f"，{len(warnings)} 项需留意" if warnings else "")
     progress.end_stage(session, request, Stage.INIT, text, at)

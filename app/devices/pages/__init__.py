@@ -1,9 +1,8 @@
 """HTML pages of devices and agents."""
 
-from fastapi import APIRouter
+from app.core.routing import Router
+from app.devices.pages import agents, detail, list, ownership, register
 
-from app.devices.pages import agents, detail, list, register
-
-router = APIRouter(include_in_schema=False)
-for _part in (list, agents, register, detail):
+router = Router(include_in_schema=False)
+for _part in (list, agents, register, detail, ownership):
     router.include_router(_part.router)

@@ -4,12 +4,13 @@ from collections import Counter
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin, DevicesWriter
 from app.core.db import Session
 from app.core.forms import parse
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
@@ -18,7 +19,7 @@ from app.devices.models import DIAL, MOUNTED
 from app.devices.schemas import AgentCreate, EnrollmentCreate
 from app.errors import QingkaError
 
-router = APIRouter(prefix="/devices/agents")
+router = Router(prefix="/devices/agents")
 
 
 @router.get("")

@@ -1,9 +1,10 @@
 """One device (/devices/{id}): information, monitors, reading it again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
@@ -12,6 +13,7 @@ from app.accounts.principal import Permission, Principal
 from app.contracts.faults import FAULTS
 from app.core.clock import Clock, local_date
 from app.core.db import Session
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
@@ -23,7 +25,7 @@ from app.devices.states import clock_now, type_state
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
 
-router = APIRouter(prefix="/devices/{device_id}")
+router = Router(prefix="/devices/{device_id}")
 
 _SHOWN_AS_KEPT = {
     *("number", "kind", "state", "machine_no", "clock_at", "clock_drift_seconds", "read_at"),
@@ -33,10 +35,16 @@ _SHOWN_AS_KEPT = {
 
 @router.get("")
 def device_page(
-    device_id: UUID, request: Request, session: Reading, principal: Reader, clock: ClockDep
+    device_id: UUID,
+    request: Request,
+    session: Reading,
+    principal: Reader,
+    clock: ClockDep,
+    confirm: str = "",
 ) -> HTMLResponse:
-    """The device as it was read last."""
-    return render(request, "devices/detail.html", _build(session, device_id, principal, clock))
+    """The device as it was read last; ?confirm= handover or retire shows that dialog."""
+    page = replace(build(session, device_id, principal, clock), asked=confirm)
+    return render(request, "devices/detail.html", page)
 
 
 @router.post("/refresh")
@@ -58,7 +66,7 @@ def refresh(
     except service.DeviceUnreadable:
         changes = None  # the page shows the fault that was kept
     with database.reading() as session:
-        page = _build(session, device_id, principal, clock, changes)
+        page = build(session, device_id, principal, clock, changes)
     return render(request, "devices/detail.html", page)
 
 
@@ -81,13 +89,14 @@ def set_clock(
     return redirect(path, flash=f"时钟已校准，现在与本系统相差 {abs(drift or 0)} 秒")
 
 
-def _build(
+def build(
     session: Session,
     device_id: UUID,
     principal: Principal,
     clock: Clock,
     changes: tuple[Change, ...] | None = None,
 ) -> DevicePage:
+    """The page as it stands. Raises NotFound."""
     now = clock()
     device = queries.visible(session, device_id, principal)
     enterprise = session.get_one(Enterprise, device.enterprise_id)
@@ -116,6 +125,8 @@ def _build(
         and device.state is not DeviceState.RETIRED,
         can_set_clock=principal.can(Permission.DEVICES_WRITE)
         and device.can_set_clock
+        and device.state is not DeviceState.RETIRED,
+        can_change=principal.can(Permission.DEVICES_WRITE)
         and device.state is not DeviceState.RETIRED,
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
@@ -14,6 +14,7 @@ from app.accounts.principal import Permission
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Option, Segment
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
 from app.devices import queries
@@ -22,7 +23,7 @@ from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.devices.states import clock_now, type_state, worst
 from app.enterprises import queries as enterprises_queries
 
-router = APIRouter()
+router = Router()
 
 _LABELS = {
     "": "全部",

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import DevicesWriter
@@ -12,6 +12,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.forms import parse
 from app.core.page_parts import Option
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.devices import queries, service
@@ -22,7 +23,7 @@ from app.errors import Invalid, QingkaError
 from app.operators import queries as operators_queries
 from app.settings import Settings
 
-router = APIRouter(prefix="/devices/new")
+router = Router(prefix="/devices/new")
 
 _Text = Annotated[str, Form(max_length=100)]
 

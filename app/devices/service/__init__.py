@@ -12,7 +12,7 @@ from app.devices.service.agents import (
     remove_agent,
 )
 from app.devices.service.clock import DeviceClockFixed, set_clock
-from app.devices.service.differences import Change
+from app.devices.service.differences import Change, differences
 from app.devices.service.enrollment import (
     AgentIncompatible,
     EnrollmentRefused,
@@ -25,9 +25,11 @@ from app.devices.service.reading import (
     DeviceUnreadable,
     client_for,
     mark_unreadable,
+    observe,
     refresh_device,
     refresh_devices_of,
     store_reading,
+    take_over,
 )
 from app.devices.service.register import (
     DeviceNumberTaken,
@@ -46,9 +48,9 @@ from app.devices.service.seen import (
     keep_agent_state,
     mark_agent_away,
     note_event,
-    state_watchers,
     sync_states,
 )
+from app.devices.service.watchers import state_watchers
 
 __all__ = [
     "AgentInUse",
@@ -69,6 +71,7 @@ __all__ = [
     "check_agent",
     "client_for",
     "create_enrollment",
+    "differences",
     "discover",
     "enroll",
     "ensure_mounted",
@@ -77,6 +80,7 @@ __all__ = [
     "mark_agent_away",
     "mark_unreadable",
     "note_event",
+    "observe",
     "record_cleared",
     "refresh_device",
     "refresh_devices_of",
@@ -91,4 +95,5 @@ __all__ = [
     "state_watchers",
     "store_reading",
     "sync_states",
+    "take_over",
 ]

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.contracts.devices import DeviceReading, Monitor
+from app.contracts.devices import DeviceReading, InvoiceType, Monitor
 from app.core.db import Session
 from app.devices import queries
 from app.devices.models import Device, DeviceMonitor
@@ -21,6 +21,11 @@ class Change:
     before: str
     after: str
     saved: bool = True
+
+    def __str__(self) -> str:
+        """As people read it."""
+        kept = "" if self.saved else "（被另一台设备占用，未保存）"
+        return f"{self.label} {self.before or '—'} → {self.after or '—'}{kept}"
 
 
 _LABELS = {
@@ -52,8 +57,31 @@ _MONITOR_FIELDS = (
 )
 
 
+def differences(session: Session, device: Device, reading: DeviceReading) -> list[Change]:
+    """What of the register the reading contradicts, nothing being saved.
+
+    That is who the device is and what it may issue; its dates, which move by themselves, are no part of
+    it. A value read for the first time is no difference.
+    """
+    compared = (change for _, _, change in _compared(session, device, reading))
+    stored = queries.monitors_of(session, [device.id])[device.id]
+    types = _types_changed({monitor.invoice_type for monitor in stored}, reading.monitors)
+    return [*(change for change in compared if change is not None), *types]
+
+
 def store_identity(session: Session, device: Device, reading: DeviceReading) -> Iterator[Change]:
     """Differences of the device itself; a value read for the first time is no difference."""
+    for name, value, change in _compared(session, device, reading):
+        if change is None or change.saved:
+            setattr(device, name, value)
+        if change is not None:
+            yield change
+
+
+def _compared(
+    session: Session, device: Device, reading: DeviceReading
+) -> Iterator[tuple[str, object, Change | None]]:
+    """Each field that differs, with the value read; without a change when it is read the first time."""
     info = reading.info
     read = {
         "tax_no": info.tax_no[:20],
@@ -70,27 +98,22 @@ def store_identity(session: Session, device: Device, reading: DeviceReading) -> 
         saved = name != "machine_no" or not queries.machine_no_taken(
             session, device, info.machine_no
         )
-        if saved:
-            setattr(device, name, after)
-        if not saved or not (first and before in ("", None)):
-            yield Change(name, _LABELS[name], _text(before), _text(after), saved)
+        if saved and first and before in ("", None):
+            yield name, after, None
+        else:
+            yield name, after, Change(name, _LABELS[name], _text(before), _text(after), saved)
 
 
 def store_monitors(
     session: Session, device: Device, monitors: tuple[Monitor, ...]
 ) -> Iterator[Change]:
+    """Differences of the types and of their dates."""
     stored = {
         monitor.invoice_type: monitor
         for monitor in queries.monitors_of(session, [device.id])[device.id]
     }
     read = {monitor.invoice_type: monitor for monitor in monitors}
-    if stored and set(stored) != set(read):
-        yield Change(
-            "invoice_types",
-            _LABELS["invoice_types"],
-            "、".join(sorted(stored)),
-            "、".join(sorted(read)),
-        )
+    yield from _types_changed(set(stored), monitors)
     for invoice_type, monitor in stored.items():
         if invoice_type not in read:
             session.delete(monitor)
@@ -102,6 +125,25 @@ def store_monitors(
         else:
             yield from _monitor_changes(old, values)
             old.sqlmodel_update(values)
+
+
+def store_dates(session: Session, device: Device, monitors: tuple[Monitor, ...]) -> None:
+    """The dates of the types the register knows; which types those are stays as it is."""
+    read = {monitor.invoice_type: monitor for monitor in monitors}
+    for stored in queries.monitors_of(session, [device.id])[device.id]:
+        if stored.invoice_type in read:
+            stored.sqlmodel_update(_monitor_values(read[stored.invoice_type]))
+
+
+def _types_changed(stored: set[InvoiceType], monitors: tuple[Monitor, ...]) -> Iterator[Change]:
+    read = {monitor.invoice_type for monitor in monitors}
+    if stored and stored != read:
+        yield Change(
+            "invoice_types",
+            _LABELS["invoice_types"],
+            "、".join(sorted(stored)),
+            "、".join(sorted(read)),
+        )
 
 
 def _monitor_values(monitor: Monitor) -> dict[str, Any]:

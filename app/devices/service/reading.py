@@ -1,5 +1,6 @@
 """更新设备信息: read a device through its agent, compare with what is stored, keep what it says."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -16,8 +17,14 @@ from app.devices import queries
 from app.devices.agent_client import AgentClient, AgentFault
 from app.devices.agents import client_of
 from app.devices.models import Device, DeviceState
-from app.devices.service.differences import Change, store_identity, store_monitors
+from app.devices.service.differences import (
+    Change,
+    store_dates,
+    store_identity,
+    store_monitors,
+)
 from app.devices.service.register import DeviceRetired, refresh_operator
+from app.devices.service.watchers import tell_watchers
 from app.devices.states import TypeState, type_state, worst
 from app.errors import Conflict
 from app.operators import queries as operators_queries
@@ -68,10 +75,7 @@ def refresh_device(
         raise DeviceUnreadable(error.fault) from error
     with database.transaction() as session:
         device = queries.device_for_change(session, device_id, principal=principal)
-        at = clock()
-        changes = store_reading(session, device, reading, at)
-        _audit(session, device, changes, principal, at)
-    return changes
+        return take_over(session, device, reading, principal=principal, at=clock())
 
 
 def refresh_devices_of(
@@ -113,10 +117,49 @@ def store_reading(
         *store_identity(session, device, reading),
         *store_monitors(session, device, reading.monitors),
     ]
+    _store_condition(session, device, reading, at)
+    return changes
+
+
+def observe(session: Session, device: Device, reading: DeviceReading, at: datetime) -> None:
+    """Keep how the device is right now; who it is and what it may issue stays as registered.
+
+    A device that was never read has nothing registered yet: its reading is kept whole.
+    """
+    if device.read_at is None:
+        store_reading(session, device, reading, at)
+        return
+    store_dates(session, device, reading.monitors)
+    _store_condition(session, device, reading, at)
+
+
+def take_over(
+    session: Session,
+    device: Device,
+    reading: DeviceReading,
+    *,
+    principal: Principal,
+    at: datetime,
+    occasion: Mapping[str, JSON] | None = None,
+) -> list[Change]:
+    """Bring the register up to date with the reading, on record; returns what was different.
+
+    `occasion` is what the audit record says besides, e.g. the clearing it is for.
+    """
+    changes = store_reading(session, device, reading, at)
+    _audit(session, device, changes, principal, at, occasion or {})
+    return changes
+
+
+def _store_condition(
+    session: Session, device: Device, reading: DeviceReading, at: datetime
+) -> None:
+    before = device.state
     device.sqlmodel_update(
         {
             "simulated": reading.summary.simulated,
             "can_set_clock": reading.summary.can_set_clock,
+            "clear_groups": [[kind.value for kind in group] for group in reading.clear_groups],
             "state": _state(reading),
             "clock_at": reading.info.clock_at,
             "clock_drift_seconds": _drift(reading),
@@ -130,8 +173,8 @@ def store_reading(
         }
     )
     session.flush()
+    tell_watchers(session, device, before)
     refresh_operator(session, device.operator_id, at=at)
-    return changes
 
 
 def mark_unreadable(session: Session, device: Device, reason: Fault, *, at: datetime) -> None:
@@ -145,8 +188,10 @@ def mark_unreadable(session: Session, device: Device, reason: Fault, *, at: date
         state = DeviceState.FAULT
     values = {"state": state, "fault_code": reason.code, "fault_message": reason.message[:500]}
     if any(getattr(device, name) != value for name, value in values.items()):
+        before = device.state
         device.sqlmodel_update({**values, "updated_at": at, "revision": device.revision + 1})
         session.flush()
+        tell_watchers(session, device, before)
 
 
 def _require_same_number(number: str, reading: DeviceReading) -> None:
@@ -181,9 +226,15 @@ def _last_report(reading: DeviceReading) -> datetime | None:
 
 
 def _audit(
-    session: Session, device: Device, changes: list[Change], principal: Principal, at: datetime
+    session: Session,
+    device: Device,
+    changes: list[Change],
+    principal: Principal,
+    at: datetime,
+    occasion: Mapping[str, JSON],
 ) -> None:
     details: dict[str, JSON] = {
+        **occasion,
         "number": device.number,
         "lock_date": device.lock_date,
         "changes": {change.field: [change.before, change.after] for change in changes},

@@ -1,7 +1,6 @@
 """How agents and their devices are seen: asked for, told by events, or not at all any more.
 
-What is seen changes a row only when it differs. `state_watchers` are told in the transaction that
-changes a device's state, with the state before.
+What is seen changes a row only when it differs; the watchers of states are told in the same transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +18,10 @@ from app.devices import queries
 from app.devices.agent_client import AgentClient, AgentFault
 from app.devices.agents import client_of
 from app.devices.models import AgentState, Device, DeviceState
+from app.devices.service.watchers import tell_watchers
 from app.settings import Settings
 
 T = TypeVar("T")
-
-StateWatcher = Callable[[Session, Device, DeviceState], None]
-
-state_watchers: list[StateWatcher] = []
-"""Features above add what else happens when a device's state changes by itself, e.g. a webhook."""
 
 _STATES = {
     "agent.unreachable": AgentState.UNREACHABLE,
@@ -131,9 +126,7 @@ def _mark_seen(session: Session, device: Device, summary: DeviceSummary, at: dat
             "revision": device.revision + 1,
         }
     )
-    if device.state is not before:
-        for watcher in state_watchers:
-            watcher(session, device, before)
+    tell_watchers(session, device, before)
 
 
 def _differs(device: Device, summary: DeviceSummary) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import Form, UploadFile
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.deps import DevicesWriter
@@ -17,6 +17,7 @@ from app.accounts.principal import Principal
 from app.contracts.devices import InvoiceType
 from app.core.db import Database
 from app.core.forms import blank_is_none
+from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep
 from app.devices import queries as devices_queries
 from app.errors import Invalid, NotFound
@@ -25,7 +26,7 @@ from app.invoices.importing.columns import Column
 from app.invoices.importing.rows import Defaults
 from app.invoices.importing.service import Source
 
-router = APIRouter(prefix="/invoices", tags=["发票"])
+router = Router(prefix="/invoices", tags=["发票"])
 
 _EXAMPLE = '{"number": "票号", "issued_at": "开票日"}'
 

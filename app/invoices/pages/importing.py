@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request, UploadFile
+from fastapi import Depends, Form, Request, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import DevicesWriter
 from app.accounts.principal import Principal
 from app.contracts.devices import InvoiceType
 from app.core.db import Database
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.enterprises.pages import messages
@@ -25,7 +26,7 @@ from app.invoices.importing.uploads import Upload, Uploads
 
 BASE = "/invoices/import"
 
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 
 def _uploads(settings: SettingsDep) -> Uploads:

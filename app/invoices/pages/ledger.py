@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import DevicesWriter, Reader
@@ -14,6 +14,7 @@ from app.contracts.periods import Period
 from app.core.db import Session
 from app.core.etags import etag_of
 from app.core.forms import blank_is_none, pager, parse
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading
 from app.devices.models import Device
@@ -26,7 +27,7 @@ from app.invoices.schemas import InvoiceUpdate
 
 BASE = "/invoices"
 
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 
 @dataclass(frozen=True, slots=True)

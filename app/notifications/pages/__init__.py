@@ -1,9 +1,8 @@
 """Pages of notifications: the inbox and preferences, and what admins set up."""
 
-from fastapi import APIRouter
-
+from app.core.routing import Router
 from app.notifications.pages import channels, deliveries, inbox, webhooks
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 for _part in (inbox, channels, webhooks, deliveries):
     router.include_router(_part.router)

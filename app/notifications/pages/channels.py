@@ -4,17 +4,19 @@ import re
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin
 from app.core.db import Database
 from app.core.forms import parse
+from app.core.routing import Router
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.errors import Invalid, QingkaError
 from app.notifications import queries
 from app.notifications.contexts import ChannelForm, ChannelRow, ChannelsPage
+from app.notifications.deps import Confirm
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Channel, ChannelKind
 from app.notifications.schemas import ChannelCreate, ChannelTest
@@ -22,9 +24,10 @@ from app.notifications.service import channels
 from app.notifications.service.channels import ChannelDraft
 
 BASE = "/settings/channels"
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 KIND_OPTIONS = tuple((kind.value, kind.label) for kind in SUBSCRIBABLE)
+Password = Annotated[str, Form(max_length=200)]
 _SEPARATORS = re.compile(r"[\s,;，；]+")
 
 
@@ -41,6 +44,7 @@ def show_channels(
 @router.post("")
 def create_channel(
     request: Request,
+    confirm: Confirm,
     principal: Admin,
     database: DatabaseDep,
     settings: SettingsDep,
@@ -53,6 +57,7 @@ def create_channel(
     business: Annotated[str, Form()] = "",
     to_operator: Annotated[bool, Form()] = False,
     to_accounts: Annotated[bool, Form()] = False,
+    password: Password = "",
 ) -> Response:
     """Set one up; its address is checked, sealed, and never shown again."""
     form = ChannelForm(
@@ -60,6 +65,7 @@ def create_channel(
     )
     try:
         draft = _draft(form, url)
+        confirm(password)
         with database.transaction() as session:
             channels.create_channel(
                 session, draft, principal=principal, settings=settings, clock=clock
@@ -92,31 +98,51 @@ def send_channel_test(
 
 @router.post("/{channel_id}/switch")
 def switch_channel(
+    request: Request,
     channel_id: UUID,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     enabled: Annotated[bool, Form()] = False,
+    password: Password = "",
 ) -> Response:
     """On or off."""
-    channel = channels.change_channel(
-        session,
-        channel_id,
-        {"enabled": enabled},
-        principal=principal,
-        settings=settings,
-        clock=clock,
-    )
-    return redirect(BASE, flash=f"通知渠道“{channel.name}”已{'启用' if enabled else '停用'}")
+    try:
+        confirm(password)
+    except Invalid as error:
+        return _again(request, database, error, f"switch-{channel_id}")
+    with database.transaction() as session:
+        channel = channels.change_channel(
+            session,
+            channel_id,
+            {"enabled": enabled},
+            principal=principal,
+            settings=settings,
+            clock=clock,
+        )
+        name = channel.name
+    return redirect(BASE, flash=f"通知渠道“{name}”已{'启用' if enabled else '停用'}")
 
 
 @router.post("/{channel_id}/remove")
 def remove_channel(
-    channel_id: UUID, session: Writing, principal: Admin, clock: ClockDep
+    request: Request,
+    channel_id: UUID,
+    confirm: Confirm,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    password: Password = "",
 ) -> Response:
     """Gone; the log of its deliveries stays."""
-    channels.remove_channel(session, channel_id, principal=principal, clock=clock)
+    try:
+        confirm(password)
+    except Invalid as error:
+        return _again(request, database, error, f"remove-{channel_id}")
+    with database.transaction() as session:
+        channels.remove_channel(session, channel_id, principal=principal, clock=clock)
     return redirect(BASE, flash="通知渠道已移除")
 
 

@@ -4,12 +4,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Segment
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, Paging, Reading, Writing
 from app.errors import QingkaError
@@ -20,7 +21,7 @@ from app.notifications.queries import DeliveryRow
 from app.notifications.service import deliveries
 
 BASE = "/settings/deliveries"
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 _LABELS = {
     "": "全部",

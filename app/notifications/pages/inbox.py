@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Person
@@ -11,6 +11,7 @@ from app.accounts.models import Account
 from app.core.db import Session
 from app.core.forms import pager, parse
 from app.core.page_parts import Segment
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, Writing
 from app.errors import Invalid
@@ -28,7 +29,7 @@ from app.notifications.service import inbox
 from app.notifications.service.inbox import Choice
 
 BASE = "/notifications"
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
 
 TONES = {
     EventKind.CLEARING_SUCCEEDED: "ok",
@@ -41,6 +42,7 @@ TONES = {
     EventKind.CLEARING_REVIEW_WAITING: "warn",
     EventKind.DEVICE_DISCONNECTED: "warn",
     EventKind.DEVICE_LOCK_APPROACHING: "warn",
+    EventKind.DEVICE_LOCK_DIGEST: "warn",
     EventKind.CLEARING_STARTED: "run",
 }
 

@@ -3,17 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin
 from app.core.db import Database
 from app.core.forms import parse
+from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
 from app.errors import Invalid
 from app.notifications import queries
 from app.notifications.contexts import WebhookForm, WebhookRow, WebhooksPage
+from app.notifications.deps import Confirm
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Webhook
 from app.notifications.pages.channels import KIND_OPTIONS
@@ -21,7 +23,9 @@ from app.notifications.schemas import WebhookCreate
 from app.notifications.service import webhooks
 
 BASE = "/settings/webhooks"
-router = APIRouter(prefix=BASE)
+router = Router(prefix=BASE)
+
+Password = Annotated[str, Form(max_length=200)]
 
 
 @router.get("")
@@ -38,6 +42,7 @@ def show_webhooks(
 @router.post("")
 def create_webhook(
     request: Request,
+    confirm: Confirm,
     principal: Admin,
     database: DatabaseDep,
     settings: SettingsDep,
@@ -45,12 +50,14 @@ def create_webhook(
     url: Annotated[str, Form()] = "",
     description: Annotated[str, Form()] = "",
     kinds: Annotated[list[str] | None, Form()] = None,
+    password: Password = "",
 ) -> HTMLResponse:
     """Register one and show its secret, on this page only."""
     form = WebhookForm(url[:1000], description[:200], kinds or [])
     try:
         values = {"url": url.strip(), "description": description, "kinds": form.kinds}
         data = parse(WebhookCreate, values)
+        confirm(password)
         with database.transaction() as session:
             new = webhooks.create_webhook(
                 session,
@@ -62,8 +69,7 @@ def create_webhook(
                 clock=clock,
             )
     except Invalid as error:
-        errors = error.errors or {"form": error.detail}
-        return _render(request, database, error.status, form=form, errors=errors, asked="create")
+        return _again(request, database, error, "create", form)
     return _render(request, database, 201, secret=new.secret)
 
 
@@ -71,12 +77,18 @@ def create_webhook(
 def rotate_secret(
     request: Request,
     webhook_id: UUID,
+    confirm: Confirm,
     principal: Admin,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    password: Password = "",
 ) -> HTMLResponse:
     """A new secret, shown on this page only."""
+    try:
+        confirm(password)
+    except Invalid as error:
+        return _again(request, database, error, f"rotate-{webhook_id}")
     with database.transaction() as session:
         new = webhooks.rotate_secret(
             session, webhook_id, principal=principal, settings=settings, clock=clock
@@ -95,32 +107,62 @@ def send_webhook_test(
 
 @router.post("/{webhook_id}/switch")
 def switch_webhook(
+    request: Request,
     webhook_id: UUID,
-    session: Writing,
+    confirm: Confirm,
     principal: Admin,
+    database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     enabled: Annotated[bool, Form()] = False,
+    password: Password = "",
 ) -> Response:
     """On or off."""
-    webhooks.change_webhook(
-        session,
-        webhook_id,
-        {"enabled": enabled},
-        principal=principal,
-        settings=settings,
-        clock=clock,
-    )
+    try:
+        confirm(password)
+    except Invalid as error:
+        return _again(request, database, error, f"switch-{webhook_id}")
+    with database.transaction() as session:
+        webhooks.change_webhook(
+            session,
+            webhook_id,
+            {"enabled": enabled},
+            principal=principal,
+            settings=settings,
+            clock=clock,
+        )
     return redirect(BASE, flash=f"Webhook 已{'启用' if enabled else '停用'}")
 
 
 @router.post("/{webhook_id}/remove")
 def remove_webhook(
-    webhook_id: UUID, session: Writing, principal: Admin, clock: ClockDep
+    request: Request,
+    webhook_id: UUID,
+    confirm: Confirm,
+    principal: Admin,
+    database: DatabaseDep,
+    clock: ClockDep,
+    password: Password = "",
 ) -> Response:
     """Gone; the log of its deliveries stays."""
-    webhooks.remove_webhook(session, webhook_id, principal=principal, clock=clock)
+    try:
+        confirm(password)
+    except Invalid as error:
+        return _again(request, database, error, f"remove-{webhook_id}")
+    with database.transaction() as session:
+        webhooks.remove_webhook(session, webhook_id, principal=principal, clock=clock)
     return redirect(BASE, flash="Webhook 已移除")
+
+
+def _again(
+    request: Request,
+    database: Database,
+    error: Invalid,
+    asked: str,
+    form: WebhookForm | None = None,
+) -> HTMLResponse:
+    errors = error.errors or {"form": error.detail}
+    return _render(request, database, error.status, form=form, errors=errors, asked=asked)
 
 
 def _render(

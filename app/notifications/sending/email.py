@@ -17,7 +17,7 @@ from app.notifications.sending.result import Result, done, failed
 
 TIMEOUT_SECONDS = 20.0
 _PORTS = {"smtp": 587, "smtps": 465}
-_SENT = 250
+_SENT = _OK = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What one person gets. `message_id` is the same in every attempt."""
+    """What one person gets. `message_id` is the same in every attempt; `html` says the same as `text`."""
 
     to: str
     subject: str
     text: str
     message_id: str
     at: datetime
+    html: str = ""
 
 
 def parse_server(url: str) -> Server:
@@ -76,19 +77,66 @@ def shown(server: Server) -> str:
     return f"{server.host}:{server.port}（{server.sender}）"
 
 
+class Connection:
+    """A way to mail servers: letters to the same one share a connection as long as it holds."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._smtp: smtplib.SMTP | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next letter finds a connection."""
+        return self._smtp is not None
+
+    def send(self, server: Server, letter: Letter) -> Result:
+        """One attempt for one receiver."""
+        try:
+            self._to(server).send_message(_message(server, letter))
+        except smtplib.SMTPRecipientsRefused as error:
+            code, text = next(iter(error.recipients.values()))
+            return _refused(code, text)
+        except smtplib.SMTPResponseException as error:
+            self.close()
+            return _refused(error.smtp_code, error.smtp_error)
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            self.close()
+            return failed(EmailFailed, f"{type(error).__name__}：{error}")
+        return done(_SENT)
+
+    def close(self) -> None:
+        """Say goodbye, if that is still possible."""
+        smtp, self._smtp, self._server = self._smtp, None, None
+        if smtp is None:
+            return
+        try:
+            smtp.quit()
+        except (smtplib.SMTPException, OSError):
+            smtp.close()  # the server went first
+
+    def _to(self, server: Server) -> smtplib.SMTP:
+        """The connection of before if it still answers, else a new one."""
+        if self._smtp is None or self._server != server or not _answers(self._smtp):
+            self.close()
+            self._smtp, self._server = _connected(server), server
+        return self._smtp
+
+
 def send(server: Server, letter: Letter) -> Result:
-    """One attempt for one receiver."""
+    """One attempt for one receiver, with a connection of its own."""
+    connection = Connection()
     try:
-        with _connected(server) as connection:
-            connection.send_message(_message(server, letter))
-    except smtplib.SMTPRecipientsRefused as error:
-        code, text = next(iter(error.recipients.values()))
-        return _refused(code, text)
-    except smtplib.SMTPResponseException as error:
-        return _refused(error.smtp_code, error.smtp_error)
-    except (smtplib.SMTPException, OSError, UnicodeError) as error:
-        return failed(EmailFailed, f"{type(error).__name__}：{error}")
-    return done(_SENT)
+        return connection.send(server, letter)
+    finally:
+        connection.close()
+
+
+def _answers(smtp: smtplib.SMTP) -> bool:
+    try:
+        code, _ = smtp.noop()
+    except (smtplib.SMTPException, OSError):
+        return False
+    return code == _OK
 
 
 def _connected(server: Server) -> smtplib.SMTP:
@@ -119,6 +167,8 @@ def _message(server: Server, letter: Letter) -> EmailMessage:
     message["Message-ID"] = f"<{letter.message_id}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
+    if letter.html:
+        message.add_alternative(letter.html, subtype="html")
     return message
 
 

@@ -16,7 +16,7 @@ from app.audit.actor import SYSTEM
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.ids import new_token
-from app.notifications import queries, wake
+from app.notifications import due_queries, queries, wake
 from app.notifications.errors import DeliveryPending, TargetOff
 from app.notifications.kinds import EventKind
 from app.notifications.models import Channel, Delivery, DeliveryAttempt, DeliveryState, Webhook
@@ -42,19 +42,30 @@ class Claim:
 def claim_due(database: Database, clock: Clock, limit: int) -> list[Claim]:
     """Take deliveries in hand that are due, at most one a receiver."""
     with database.reading() as session:
-        due = queries.due_deliveries(session, clock(), limit)
+        due = due_queries.due_deliveries(session, clock(), limit)
     return [claim for one in due if (claim := _claim(database, one, clock)) is not None]
+
+
+def claim_next(session: Session, claim: Claim, now: datetime) -> Claim | None:
+    """The next delivery that is due to the receiver of one that has just been finished, if any."""
+    receiver = queries.delivery(session, claim.delivery_id).target_id
+    delivery = due_queries.next_of_target(session, receiver, now)
+    return None if delivery is None else _take(session, delivery, now)
+
+
+def _take(session: Session, delivery: Delivery, now: datetime) -> Claim:
+    delivery.lease, delivery.leased_until = new_token(128), now + LEASE
+    session.add(delivery)
+    return Claim(delivery.id, delivery.lease)
 
 
 def _claim(database: Database, delivery_id: UUID, clock: Clock) -> Claim | None:
     with database.transaction() as session:
         now = clock()
-        delivery = queries.claimable(session, delivery_id, now)
+        delivery = due_queries.claimable(session, delivery_id, now)
         if delivery is None:
             return None
-        delivery.lease, delivery.leased_until = new_token(128), now + LEASE
-        session.add(delivery)
-        return Claim(delivery.id, delivery.lease)
+        return _take(session, delivery, now)
 
 
 def finish(

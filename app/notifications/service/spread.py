@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.notifications import audience, queries
-from app.notifications.kinds import EventKind
+from app.notifications.kinds import RULES, EventKind
 from app.notifications.models import Channel, ChannelKind, Delivery, Event, Notification, Webhook
 from app.notifications.texts import message_of
 
@@ -49,24 +49,32 @@ def spread_event(session: Session, event: Event, *, at: datetime) -> None:
     if event.kind is EventKind.TEST:
         session.add_all(_test_deliveries(session, event, at))
         return
+    session.add_all(_to_webhooks(session, event, at))
+    if RULES[event.kind].in_digest:
+        return
     session.add_all(
         Notification(account_id=reader.account_id, event_id=event.id)
         for reader in audience.readers(session, event)
         if reader.in_app
     )
-    session.add_all(_deliveries(session, event, at))
+    session.add_all(_to_channels(session, event, at))
 
 
-def _deliveries(session: Session, event: Event, at: datetime) -> list[Delivery]:
+def _to_webhooks(session: Session, event: Event, at: datetime) -> list[Delivery]:
+    return [
+        to_webhook(event, webhook, at)
+        for webhook in queries.subscribed_webhooks(session, event.kind)
+    ]
+
+
+def _to_channels(session: Session, event: Event, at: datetime) -> list[Delivery]:
     made = [
         to_channel(event, channel, address, at)
         for channel in queries.subscribed_channels(session, event.kind, ChannelKind.EMAIL)
         for address in audience.email_addresses(session, event, channel)
     ]
     robots = queries.subscribed_channels(session, event.kind, ChannelKind.ROBOT)
-    made += [to_channel(event, channel, "", at) for channel in robots]
-    webhooks = queries.subscribed_webhooks(session, event.kind)
-    return made + [to_webhook(event, webhook, at) for webhook in webhooks]
+    return made + [to_channel(event, channel, "", at) for channel in robots]
 
 
 def _test_deliveries(session: Session, event: Event, at: datetime) -> list[Delivery]:

@@ -10,10 +10,29 @@ from app.clearing.contexts.batches import (
     BatchPage,
     BatchRow,
     SkippedRow,
+    WarningGroup,
 )
 
 from .frame import NOW, PEOPLE, layout
 from .requests import REQUESTS
+
+WARNINGS = (
+    WarningGroup(
+        "clearing.recent",
+        "距上次清卡 12 天，低于建议间隔 20 天（共 2 项，逐项见明细）",
+        "可以继续；会写入审计记录。",
+        2,
+        ("王晓梅 661814461322：距上次清卡 12 天", "李强 661814461323：距上次清卡 14 天"),
+    ),
+    WarningGroup(
+        "device.clock",
+        "设备时钟与系统相差 7 分钟",
+        "可以继续；建议先校准设备时钟。会写入审计记录。",
+        1,
+        ("何静 661814461400：设备时钟与系统相差 7 分钟",),
+    ),
+)
+
 
 BATCH = BatchPage(
     id="b1",
@@ -27,7 +46,14 @@ BATCH = BatchPage(
     counts={"running": 1, "succeeded": 3, "failed": 1, "scheduled": 5},
     rows=REQUESTS.rows,
     skipped=(
-        SkippedRow("o5", "KP0044", "何静", "clearing.duplicate", "请勿重复清卡：本属期已清卡"),
+        SkippedRow(
+            "o5",
+            "KP0044",
+            "何静",
+            "clearing.duplicate",
+            "请勿重复清卡：本属期已清卡",
+            "该属期已经清卡，可在“清卡记录”中查看结果。",
+        ),
     ),
     live=True,
     can_control=True,
@@ -35,6 +61,11 @@ BATCH = BatchPage(
 
 
 BATCH_PAUSED = replace(BATCH, state="paused")
+
+
+BATCH_STOPPED = replace(
+    BATCH, live=False, counts={"succeeded": 8, "failed": 2}, warnings=WARNINGS, dialog_open=True
+)
 
 
 BATCH_ENDED = replace(BATCH, live=False, rows=(), skipped=(), done=10, can_control=False)
@@ -45,8 +76,26 @@ BATCH_NEW = BatchConfirmPage(
     total=38,
     more=30,
     devices=41,
-    form=BatchForm("", ("o0", "o4"), "due", "e1", "0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d57"),
+    form=BatchForm(
+        "",
+        ("o0", "o4"),
+        "due",
+        "e1",
+        "0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d57",
+        accepted_warnings=("clearing.recent",),
+    ),
     can_execute=True,
+    warnings=WARNINGS,
+    blockers=(
+        WarningGroup(
+            "device.locked",
+            "设备 661814461324 已锁死（锁死日期 2026-12-01）（共 2 项，逐项见明细）",
+            "携带设备到主管税务机关解锁。",
+            2,
+            ("赵敏 661814461324：设备已锁死", "周凯 661814461325：设备已锁死"),
+        ),
+    ),
+    read_since=NOW,
     errors={"password": "密码不正确", "reason": "必填"},
 )
 
@@ -67,6 +116,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "batches-empty": ("clearing/batches.html", BatchesPage(()), layout()),
     "batch": ("clearing/batch.html", BATCH, layout()),
     "batch-paused": ("clearing/batch.html", BATCH_PAUSED, layout()),
+    "batch-stopped": ("clearing/batch.html", BATCH_STOPPED, layout()),
     "batch-ended": ("clearing/batch.html", BATCH_ENDED, layout()),
     "batch-new": ("clearing/batch_new.html", BATCH_NEW, layout()),
     "batch-new-empty": ("clearing/batch_new.html", BATCH_NEW_EMPTY, layout()),

@@ -129,6 +129,24 @@ DEVICE_PAGE = DevicePage(
     ),
     can_refresh=True,
     can_set_clock=True,
+    can_change=True,
+)
+
+
+DEVICE_HANDOVER = replace(
+    DEVICE_PAGE,
+    changes=None,
+    asked="handover",
+    receiver_code="KP9999",
+    errors={"operator_code": "没有这个工号的操作员"},
+)
+
+
+DEVICE_RETIRE = replace(
+    DEVICE_PAGE,
+    changes=None,
+    asked="retire",
+    errors={"form": "004 尚未抄报清卡。请先抄报、清卡并上传全部发票，再重新读取设备后注销。"},
 )
 
 
@@ -192,6 +210,8 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "devices": ("devices/list.html", DEVICES, layout("/devices")),
     "devices-empty": ("devices/list.html", DEVICES_EMPTY, layout("/devices")),
     "device": ("devices/detail.html", DEVICE_PAGE, layout("/devices")),
+    "device-handover": ("devices/detail.html", DEVICE_HANDOVER, layout("/devices")),
+    "device-retire": ("devices/detail.html", DEVICE_RETIRE, layout("/devices")),
     "device-fault": ("devices/detail.html", DEVICE_FAULT, layout("/devices")),
     "agents": ("devices/agents.html", AGENTS, layout("/devices")),
     "agents-invalid": ("devices/agents.html", AGENTS_INVALID, layout("/devices")),

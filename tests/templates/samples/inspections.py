@@ -43,6 +43,15 @@ SECTIONS = (
 RULES = RulesPage(
     (
         RuleField("reminder_days", "锁死日期前几天提醒", "以逗号分隔", "5,3,1", "5,3,1", False),
+        RuleField(
+            "review_required_default",
+            "新企业的清卡申请默认需要审核",
+            "登记企业时的默认值",
+            "True",
+            "需要审核",
+            False,
+            (("True", "需要审核"), ("False", "不需要审核")),
+        ),
         RuleField("peak_window", "业务高峰时段", "例如 09:00-11:30", "", "空", True),
     ),
     {},

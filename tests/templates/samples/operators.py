@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from app.clearing.contexts import (
     CheckItem,
     ClearingForm,
     DeviceCard,
-    Impact,
     ListPage,
     OperatorPage,
     OperatorRow,
@@ -17,7 +17,14 @@ from app.clearing.contexts import (
     TypeRow,
     WarningItem,
 )
+from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, Sum, effects_of
+from app.clearing.states import Kind, Mode, Scope
+from app.contracts.devices import DeviceKind, InvoiceType
+from app.contracts.periods import Period
+from app.core.money import ZERO
 from app.core.page_parts import Pager, Segment
+from app.core.templating import options
+from app.devices.service import Change
 
 from .frame import ENTERPRISES, FULL_PAGER, LOCK, NOW, PAGER, PEOPLE, layout
 from .home import COUNTS, EVENTS
@@ -52,7 +59,9 @@ STATE_SEGMENTS = tuple(
 )
 
 
-LIST = ListPage("", "", "", 50, "2026-11", COUNTS, ENTERPRISES, STATE_SEGMENTS, ROWS, PAGER, True)
+CHOICES = options(ENTERPRISES, "")
+
+LIST = ListPage("", "", "", 50, "2026-11", COUNTS, CHOICES, STATE_SEGMENTS, ROWS, PAGER, True)
 
 
 LIST_EMPTY = replace(LIST, q="没有此人", rows=(), pager=Pager())
@@ -63,7 +72,7 @@ LIST_FIRST = replace(LIST, rows=(), counts=None, pager=Pager())
 
 LIST_FULL = replace(
     LIST,
-    rows=tuple(replace(ROWS[n % 8], id=f"0190b5a2-7c3e-7d11-9f4e-{n:012d}") for n in range(50)),
+    rows=tuple(ROWS[n % 8]._replace(id=f"0190b5a2-7c3e-7d11-9f4e-{n:012d}") for n in range(50)),
     pager=FULL_PAGER,
 )
 
@@ -100,19 +109,68 @@ DEVICE = DeviceCard(
 
 
 CHECKS = (
-    CheckItem("ok", "设备已连接，驱动正常"),
-    CheckItem("ok", "设备与操作员、企业一致"),
-    CheckItem("ok", "税务端可以访问"),
-    CheckItem("ok", "没有未开完的发票"),
-    CheckItem("ok", "没有未上传的发票"),
-    CheckItem("ok", "本期尚未清卡"),
-    CheckItem("warning", "距上次清卡 25 天，低于建议间隔 28 天", "可以继续；会写入审计记录"),
-    CheckItem("ok", "备份空间充足（剩 182 GB）"),
+    CheckItem(
+        "ok",
+        "设备 661814461322 已连接，驱动应答正常",
+        code="device.connected",
+        device_number="661814461322",
+        evidence=(
+            ("驱动", "tax_server"),
+            ("连接", "http://192.168.1.20:8001/SKServer/SKDo"),
+            ("状态", "已连接"),
+            ("读取时间", "2026-12-09 10:40:12"),
+        ),
+    ),
+    CheckItem(
+        "ok",
+        "设备与操作员、企业一致",
+        code="device.identity",
+        device_number="661814461322",
+        evidence=(
+            ("登记的设备编号", "661814461322"),
+            ("读到的设备编号", "661814461322"),
+            ("企业税号", "91320118MA20LU6N3P"),
+            ("设备税号", "91320118MA20LU6N3P"),
+        ),
+    ),
+    CheckItem(
+        "ok",
+        "已申报，比对相符",
+        code="bureau.filed",
+        device_number="661814461322",
+        evidence=(("属期", "2026-11"), ("票种 004", "已申报，比对相符")),
+    ),
+    CheckItem("ok", "没有未开完的发票", device_number="661814461322"),
+    CheckItem("ok", "本期尚未清卡", device_number="661814461322"),
+    CheckItem(
+        "warning",
+        "距上次清卡 25 天，低于建议间隔 28 天",
+        "可以继续；会写入审计记录",
+        code="clearing.recent",
+        device_number="661814461322",
+        evidence=(("上次清卡", "2026-11-14 09:20:31"), ("建议间隔", "28 天")),
+    ),
+    CheckItem(
+        "ok",
+        "备份空间充足（剩 182.0 GB）",
+        code="backup.space",
+        evidence=(("剩余空间", "182.0 GB"), ("需要", "500 MB")),
+    ),
 )
 
 
+ACCEPTED = tuple(replace(one, accepted=one.severity == "warning") for one in CHECKS)
+
+
 BLOCKED = (
-    CheckItem("blocking", "有 2 张离线发票尚未上传", "联网上传全部离线发票后重新检查"),
+    CheckItem(
+        "blocking",
+        "有 2 张离线发票尚未上传",
+        "联网上传全部离线发票后重新检查",
+        code="invoices.uploaded",
+        device_number="661814461322",
+        evidence=(("2026-11 及以前未上传", "2 张"),),
+    ),
     *CHECKS,
 )
 
@@ -129,6 +187,51 @@ FORM = ClearingForm(
     "025-84110021",
     "0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d55",
 )
+
+
+CHANGES = (
+    Change("version", "设备版本", "V2.0.1", "V3.0.0"),
+    Change("taxpayer_name", "纳税人名称", "南京德茂商贸有限公司", "南京德茂科技有限公司"),
+)
+GROUPS = (("004", "007"), ("026",))
+
+
+def effects(
+    mode: str = "regular",
+    kind: str = "device",
+    scope: str = "full",
+    types: tuple[str, ...] = (),
+    numbers: tuple[str, ...] = ("661814461322",),
+) -> Effects:
+    """What clearing a golden-tax disk of three types would do; of them 007 has been reported."""
+    choice = Choice(
+        Mode(mode), Kind(kind), Scope(scope), tuple(map(InvoiceType, types)), Period("2026-11")
+    )
+    known = tuple(
+        KnownType(InvoiceType(type.invoice_type), LOCK, type.last_reported_at) for type in TYPES
+    )
+    working = {
+        InvoiceType(type.invoice_type): Sum(type.invoices or 0, type.amount or ZERO)
+        for type in TYPES
+    }
+    devices = [
+        KnownDevice(
+            UUID(int=place),
+            number,
+            DeviceKind.GOLDEN_TAX_DISK,
+            NOW,
+            known,
+            GROUPS,
+            working,
+            frozenset(),
+            2 - place if place < 2 else 0,
+            changes=CHANGES if mode == "update" else None,
+        )
+        for place, number in enumerate(numbers)
+    ]
+    return effects_of(
+        choice, devices, settings=("默认发票类型", "打印边距"), left_out=("539904612700",)
+    )
 
 
 OPERATOR = OperatorPage(
@@ -150,7 +253,7 @@ OPERATOR = OperatorPage(
     events=EVENTS,
     records=RECORDS,
     open_request=None,
-    impact=Impact(586, 3, 2),
+    effects=effects(),
     form=FORM,
     type_options=("004", "007", "026"),
     can_request=True,
@@ -176,11 +279,27 @@ OPERATOR_INVALID = replace(
     checks=BLOCKED,
     dialog_open=True,
     form=replace(FORM, scope="partial", invoice_types=("007",), reason="月末补办"),
+    effects=effects("first", "device", "partial", ("007",)),
     errors={
         "password": "密码不正确",
         "contact_phone": "只能包含数字、空格和 + - ( )",
         "form": "请勿重复清卡：该设备已有未完成的清卡申请",
     },
+)
+
+
+OPERATOR_PARTIAL = replace(
+    OPERATOR,
+    dialog_open=True,
+    form=replace(FORM, mode="update", kind="tax", scope="partial", invoice_types=("004",)),
+    effects=effects("update", "tax", "partial", ("004",)),
+    errors={"form": "选择已改变，下面是更新后的预览。核对“将会发生什么”后再次确定。"},
+)
+OPERATOR_CHOOSING = replace(
+    OPERATOR,
+    dialog_open=True,
+    form=replace(FORM, scope="partial"),
+    effects=effects("regular", "device", "partial"),
 )
 
 
@@ -193,7 +312,15 @@ OPERATOR_BUSY = replace(
 )
 
 
-OPERATOR_NEW = replace(OPERATOR, devices=(), checks=(), events=(), records=(), can_execute=False)
+OPERATOR_NEW = replace(
+    OPERATOR,
+    devices=(),
+    effects=effects(numbers=()),
+    checks=(),
+    events=(),
+    records=(),
+    can_execute=False,
+)
 
 
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
@@ -209,6 +336,8 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "operator-dialog": ("clearing/operator.html", OPERATOR_DIALOG, layout()),
     "operator-warned": ("clearing/operator.html", OPERATOR_WARNED, layout()),
     "operator-invalid": ("clearing/operator.html", OPERATOR_INVALID, layout()),
+    "operator-partial": ("clearing/operator.html", OPERATOR_PARTIAL, layout()),
+    "operator-choosing": ("clearing/operator.html", OPERATOR_CHOOSING, layout()),
     "operator-busy": ("clearing/operator.html", OPERATOR_BUSY, layout()),
     "operator-new": ("clearing/operator.html", OPERATOR_NEW, layout()),
 }

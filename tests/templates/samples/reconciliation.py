@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.clearing.contexts.reconciliation import (
+    BureauDeviceRow,
+    BureauTypeRow,
     ComparedDeviceRow,
     DifferenceRow,
     HandlingForm,
@@ -80,8 +82,8 @@ RUN = RunPage(
     operator_name="王晓梅",
     started_at=NOW,
     started_by="林会计",
-    bureau_message="税务端没有提供属期查询接口，已与设备的统计和锁死日期核对。",
-    devices=2,
+    bureau_message="已询问税务端：1 台设备与税务端一致，1 台不一致，1 台税务端没有提供。",
+    devices=3,
     unread=(ComparedDeviceRow("d2", "661814461330", "设备没有读到：设备未连接"),),
     kind="",
     segments=(
@@ -104,6 +106,26 @@ RUN = RunPage(
         for index, (kind, message, handling) in enumerate(_DIFFERENCES)
     ),
     can_run=True,
+    bureau=(
+        BureauDeviceRow(
+            "d1",
+            "661814461322",
+            "differs",
+            "",
+            (
+                BureauTypeRow("004", "mismatch", "一窗式比对不符", "reported", "agrees"),
+                BureauTypeRow("007", "ready", "", "cleared", "differs"),
+            ),
+        ),
+        BureauDeviceRow("d2", "661814461330", "not_told", "设备没有读到，没有询问税务端。", ()),
+        BureauDeviceRow(
+            "d3",
+            "661814461338",
+            "agrees",
+            "",
+            (BureauTypeRow("025", "cleared", "本属期已清卡", "cleared", "agrees"),),
+        ),
+    ),
 )
 RUN_HANDLING = replace(
     RUN,
@@ -111,7 +133,14 @@ RUN_HANDLING = replace(
     errors={"reason": "必填"},
 )
 RUN_AGREES = replace(
-    RUN, operator_id="", operator_name="", unread=(), rows=(), segments=RUN.segments[:1]
+    RUN,
+    operator_id="",
+    operator_name="",
+    unread=(),
+    rows=(),
+    segments=RUN.segments[:1],
+    bureau=(),
+    bureau_message="没有询问税务端；按“同步税务信息”可以询问并核对。",
 )
 
 IMPORT_START = ImportStartPage()

@@ -54,7 +54,16 @@ ENTERPRISE_INVALID = replace(
 ENTERPRISE_LIST_EMPTY = EnterprisesPage("", 20, (), Pager(), EnterpriseForm(), True)
 
 
-ENTERPRISE = EnterprisePage("e1", ENTERPRISE_FORM.name, ENTERPRISE_FORM, True)
+ENTERPRISE = EnterprisePage("e1", ENTERPRISE_FORM.name, ENTERPRISE_FORM, True, can_hand_over=True)
+
+
+ENTERPRISE_HANDOVER = replace(
+    ENTERPRISE,
+    asked=True,
+    from_account="zhao",
+    to_account="sun",
+    handover_errors={"to_account": "没有这个用户名的账号"},
+)
 
 
 ENTERPRISE_STALE = replace(ENTERPRISE, errors={"form": "数据已被他人修改。请重新读取后再修改。"})
@@ -91,7 +100,19 @@ OPERATOR_LINES_INVALID = replace(
 OPERATOR_LINES_EMPTY = replace(OPERATOR_LINES, rows=(), enterprises=(), pager=Pager())
 
 
-OPERATOR_EDIT = OperatorEditPage("o0", "王晓梅", ENTERPRISES, 1, OPERATOR_FORM, True)
+OPERATOR_EDIT = OperatorEditPage(
+    "o0", "王晓梅", ENTERPRISES, 1, OPERATOR_FORM, True, can_hand_over=True
+)
+
+
+OPERATOR_HANDOVER = replace(
+    OPERATOR_EDIT,
+    asked=True,
+    receiver_code="KP0044",
+    handover_errors={
+        "form": "有未完成的清卡申请，暂时不能移交。等清卡结束，或取消该申请后再移交。"
+    },
+)
 
 
 INVOICE = InvoiceRow(
@@ -146,12 +167,14 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "enterprises-invalid": ("enterprises/list.html", ENTERPRISE_INVALID, layout("")),
     "enterprises-empty": ("enterprises/list.html", ENTERPRISE_LIST_EMPTY, layout("")),
     "enterprise": ("enterprises/detail.html", ENTERPRISE, layout("/settings/enterprises")),
+    "enterprise-handover": ("enterprises/detail.html", ENTERPRISE_HANDOVER, layout("")),
     "enterprise-stale": ("enterprises/detail.html", ENTERPRISE_STALE, layout("")),
     "enterprise-read-only": ("enterprises/detail.html", ENTERPRISE_READ_ONLY, layout("")),
     "operators": ("operators/list.html", OPERATOR_LINES, layout("/settings/operators")),
     "operators-invalid": ("operators/list.html", OPERATOR_LINES_INVALID, layout("")),
     "operators-empty": ("operators/list.html", OPERATOR_LINES_EMPTY, layout("")),
     "operator-edit": ("operators/detail.html", OPERATOR_EDIT, layout("/settings/operators")),
+    "operator-handover": ("operators/detail.html", OPERATOR_HANDOVER, layout("")),
     "invoices": ("invoices/list.html", INVOICES, layout("/invoices")),
     "invoices-empty": ("invoices/list.html", INVOICES_EMPTY, layout("/invoices")),
     "invoice": ("invoices/detail.html", INVOICE_PAGE, layout("/invoices")),

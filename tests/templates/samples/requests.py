@@ -14,11 +14,13 @@ from app.clearing.contexts import (
     RequestRow,
     RequestsPage,
     StageView,
+    WarningItem,
 )
 from app.contracts.faults import FAULTS
 from app.core.page_parts import Pager, Segment
 
 from .frame import NOW, PAGER, PEOPLE, TODAY, layout
+from .operators import ACCEPTED, effects
 from .records import BACKUP, NOT_FILED, OUTCOMES
 
 STAGES = (
@@ -81,6 +83,8 @@ RUNNING = RequestPage(
     failure=None,
     actions=RequestActions(),
     key="0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d56",
+    checks=ACCEPTED,
+    checked_at=NOW - timedelta(seconds=40),
     events_url="/api/v1/clearing-requests/q1/events",
 )
 
@@ -98,6 +102,28 @@ SUCCEEDED = replace(
     backup=BACKUP,
     record_ids=("r1",),
     actions=RequestActions(confirm=True),
+    events_url="",
+)
+
+
+STOPPED = replace(
+    RUNNING,
+    state="failed",
+    stages=(StageView("init", "failed", "有未确认的提醒"), *STAGES[3:]),
+    failure=Failure(
+        "clearing.warnings",
+        "有未确认的提醒：设备时钟与系统相差 7 分钟（device.clock）",
+        "阅读提醒；可以继续的，重试时勾选“已了解”。设备尚未有任何改动。",
+    ),
+    warnings=(
+        WarningItem(
+            "device.clock",
+            "设备时钟与系统相差 7 分钟",
+            "可以继续；建议先校准设备时钟。会写入审计记录。",
+        ),
+    ),
+    actions=RequestActions(retry=True),
+    dialog_open="retry",
     events_url="",
 )
 
@@ -138,6 +164,7 @@ ATTENTION = replace(
 SUBMITTED = replace(
     RUNNING,
     state="submitted",
+    effects=effects("regular", "device", "partial", ("004", "007")),
     scope="partial",
     invoice_types=("004", "007"),
     reviewed_by="",
@@ -211,6 +238,7 @@ REQUESTS_EMPTY = replace(REQUESTS, rows=(), pager=Pager())
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "request-running": ("clearing/request.html", RUNNING, layout("/clearing/requests")),
     "request-succeeded": ("clearing/request.html", SUCCEEDED, layout("/clearing/requests")),
+    "request-stopped": ("clearing/request.html", STOPPED, layout("/clearing/requests")),
     "request-failed": ("clearing/request.html", FAILED, layout("/clearing/requests")),
     "request-retry": ("clearing/request.html", RETRY, layout("/clearing/requests")),
     "request-attention": ("clearing/request.html", ATTENTION, layout("/clearing/requests")),

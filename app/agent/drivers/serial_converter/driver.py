@@ -34,6 +34,7 @@ from app.agent.drivers.xml.dialects import dialect_of
 from app.agent.drivers.xml.driver import XmlDriver
 from app.agent.drivers.xml.messages import MessageInvalid
 from app.contracts.devices import (
+    BureauTypeView,
     DeviceInfo,
     DeviceInvoice,
     DeviceKind,
@@ -58,7 +59,7 @@ class SerialConverterDriver:
     """One device behind one converter."""
 
     family = FAMILY
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.BUREAU_VIEW}
 
     def __init__(
         self,
@@ -154,6 +155,10 @@ class SerialConverterDriver:
     def bureau_reachable(self, info: DeviceInfo) -> bool | None:
         """Not known: the converter talks to the bureau by itself."""
         return None
+
+    def bureau_view(self, info: DeviceInfo) -> tuple[BureauTypeView, ...]:
+        """Refused: the converter holds the whole conversation with the bureau inside."""
+        raise error_of("device.operation_unsupported")
 
     def close(self) -> None:
         """Closes the port."""

@@ -9,7 +9,7 @@ from app.agent.drivers.transports import TransportError, XmlTransport
 from app.agent.drivers.xml import codes, messages
 from app.agent.drivers.xml.dialects import Dialect
 from app.agent.drivers.xml.messages import Answer, Fields, MessageInvalid, NotEncodable, Request
-from app.contracts.devices import DeviceInfo, InvoiceType
+from app.contracts.devices import BureauState, BureauTypeView, DeviceInfo, InvoiceType
 from app.contracts.faults import fault
 
 UNLOCK_STEP = "QLJS"
@@ -81,6 +81,22 @@ class BureauClient:
         given = {group.get("fplxdm", ""): group for group in answer.groups}
         return {kind: self._ciphertexts(given.get(kind, {}), kind) for kind in invoice_types}
 
+    def view(
+        self, info: DeviceInfo, invoice_types: tuple[InvoiceType, ...], last_report: str
+    ) -> tuple[BureauTypeView, ...]:
+        """Where the bureau stands with every type: the question of QLJS, its ciphertexts thrown away.
+
+        Asked again it gives the same ciphertexts, so that asking changes nothing about a clearing
+        (docs/decisions/0009-the-bureau-is-asked-with-qljs.md).
+        """
+        groups = [{"fplxdm": kind.value} for kind in invoice_types]
+        answer = self._answer(UNLOCK_STEP, info, groups, {"qtxx": last_report})
+        if not answer.succeeded and not answer.groups:
+            refusal = codes.Refusal(answer.returncode, answer.returnmsg)
+            return tuple(_type_view(kind, refusal) for kind in invoice_types)
+        given = {group.get("fplxdm", ""): group for group in answer.groups}
+        return tuple(_group_view(kind, given.get(kind, {})) for kind in invoice_types)
+
     def confirm(
         self, info: DeviceInfo, invoice_types: tuple[InvoiceType, ...], written: str
     ) -> None:
@@ -104,13 +120,18 @@ class BureauClient:
     def _ask(
         self, name: str, info: DeviceInfo, groups: list[dict[str, str]], fields: Fields
     ) -> Answer:
-        attributes = _attributes(info, len(groups))
-        answer = self._exchange(Request(name, _COMMENTS[name], fields, tuple(groups), attributes))
+        answer = self._answer(name, info, groups, fields)
         if not answer.succeeded:
             raise codes.bureau_error(codes.Refusal(answer.returncode, answer.returnmsg))
         for group in answer.groups:
             _raise_refused(group)
         return answer
+
+    def _answer(
+        self, name: str, info: DeviceInfo, groups: list[dict[str, str]], fields: Fields
+    ) -> Answer:
+        attributes = _attributes(info, len(groups))
+        return self._exchange(Request(name, _COMMENTS[name], fields, tuple(groups), attributes))
 
     def _exchange(self, request: Request) -> Answer:
         try:
@@ -151,6 +172,27 @@ def _raise_refused(group: Fields) -> None:
     known = {kind.value: kind for kind in InvoiceType}
     raise codes.bureau_error(
         codes.Refusal(code, group.get("returnmsg", "")), known.get(group.get("fplxdm", ""))
+    )
+
+
+def _group_view(kind: InvoiceType, group: Fields) -> BureauTypeView:
+    code = group.get("returncode", messages.SUCCESS)
+    if code != messages.SUCCESS:
+        return _type_view(kind, codes.Refusal(code, group.get("returnmsg", "")))
+    if not group.get("fpjkmw"):
+        _invalid(f"没有给出票种 {kind.value} 的清卡信息")
+    return BureauTypeView(invoice_type=kind, state=BureauState.READY)
+
+
+def _type_view(kind: InvoiceType, refusal: codes.Refusal) -> BureauTypeView:
+    error = codes.bureau_error(refusal, kind)
+    state = codes.bureau_state(refusal, error.fault.code)
+    return BureauTypeView(
+        invoice_type=kind,
+        state=state,
+        code="" if state is BureauState.CLEARED else error.fault.code,
+        bureau_code=refusal.code,
+        message=refusal.text or error.fault.message,
     )
 
 

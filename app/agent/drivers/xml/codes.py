@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from app.agent.drivers.base import DeviceRefused, DeviceUnavailable, DriverError
-from app.contracts.devices import DeviceKind, InvoiceType
+from app.contracts.devices import BureauState, DeviceKind, InvoiceType
 from app.contracts.faults import fault
 
 GOLDEN = "golden_tax_disk"
@@ -85,6 +85,14 @@ _BUREAU_TEXTS = (
     (r"时钟校准因子", "bureau.clock_factor"),
     (r"处理中|稍后", "bureau.pending"),
 )
+_ALREADY_CLEARED = "already_cleared"
+_CLEARED_TEXT = r"(已|重复)清(卡|零)"
+_BUREAU_STATES = {
+    "device.not_reported": BureauState.NOT_REPORTED,
+    "bureau.not_filed": BureauState.NOT_FILED,
+    "bureau.mismatch": BureauState.MISMATCH,
+    "bureau.pending": BureauState.PENDING,
+}
 _RETRY_HELPS = frozenset(
     {
         "device.disconnected",
@@ -125,6 +133,13 @@ def bureau_error(refusal: Refusal, invoice_type: InvoiceType | None = None) -> D
     ours = _CODES["bureau"].get(refusal.code.lower()) or _by_text(_BUREAU_TEXTS, refusal.text)
     ours = ours or "bureau.refused"
     return error_of(ours, refusal, invoice_type, message=_unknown_text(ours, refusal))
+
+
+def bureau_state(refusal: Refusal, ours: str) -> BureauState:
+    """Where the bureau stands that refuses like this; `ours` is its code in the catalogue."""
+    if refusal.code.lower() == _ALREADY_CLEARED or re.search(_CLEARED_TEXT, refusal.text):
+        return BureauState.CLEARED
+    return _BUREAU_STATES.get(ours, BureauState.UNKNOWN)
 
 
 def error_of(

@@ -19,7 +19,7 @@ from app.agent.drivers.base import (
 )
 from app.agent.drivers.recording import StepResult, recorded
 from app.agent.drivers.xml.bureau import UNLOCK_STEP, BureauClient, Ciphertexts, SealedTotals
-from app.contracts.devices import DeviceInfo, InvoiceType, Monitor
+from app.contracts.devices import BureauTypeView, DeviceInfo, InvoiceType, Monitor
 from app.contracts.operations import StepState
 from app.contracts.periods import is_cleared
 
@@ -84,6 +84,13 @@ def clear(
             bureau.confirm(conversation.info, kinds, ciphertexts[kinds[-1]].invoice)
     except DriverError as error:
         raise ConfirmationFailed(error.fault) from error
+
+
+def bureau_view(
+    device: DeviceSide, bureau: BureauClient, info: DeviceInfo
+) -> tuple[BureauTypeView, ...]:
+    """The first half of 清卡 as a question: what the bureau would say; nothing is written back."""
+    return bureau.view(info, info.invoice_types, device.other_info(info, LAST_REPORT))
 
 
 def _other_info(device: DeviceSide, info: DeviceInfo, wanted: str, steps: StepRecorder) -> str:

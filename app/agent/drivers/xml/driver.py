@@ -12,6 +12,7 @@ from app.agent.drivers.xml.bureau import BureauClient, Ciphertexts, SealedTotals
 from app.agent.drivers.xml.dialects import Dialect
 from app.agent.drivers.xml.messages import Answer, Fields, MessageInvalid, NotEncodable, Request
 from app.contracts.devices import (
+    BureauTypeView,
     DeviceInfo,
     DeviceInvoice,
     DeviceKind,
@@ -145,6 +146,10 @@ class XmlDriver:
     def bureau_reachable(self, info: DeviceInfo) -> bool | None:
         """Whether the bureau answers messages about this device, as found within the last seconds."""
         return self._bureau.reachable(info)
+
+    def bureau_view(self, info: DeviceInfo) -> tuple[BureauTypeView, ...]:
+        """Where the bureau stands with every authorised type (QLJS as a question)."""
+        return conversations.bureau_view(self, self._bureau, info)
 
     def close(self) -> None:
         """Drop the connections."""

@@ -1,0 +1,86 @@
+"""What the REST API takes and gives about batches (api.md)."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.clearing.schemas import AcceptedWarnings, Phone, ShortText, Text, WarningPublic
+from app.clearing.states import BatchState, Kind, Mode, RequestState, Scope
+from app.contracts.devices import InvoiceType
+from app.contracts.periods import Period
+from app.operators.states import ClearingState
+
+
+class BatchCreate(BaseModel):
+    """POST /clearing-batches: operators by id, or all in a state (default: those that are due).
+
+    Without `period` each operator's own due period is cleared.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    operator_ids: list[UUID] = Field(default_factory=list, max_length=2000)
+    state: ClearingState = ClearingState.DUE
+    enterprise_id: UUID | None = None
+    mode: Mode = Mode.REGULAR
+    kind: Kind = Kind.DEVICE
+    scope: Scope = Scope.FULL
+    invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
+    period: Period | None = None
+    reason: Annotated[Text, StringConstraints(min_length=1)]
+    contact_name: ShortText = ""
+    contact_phone: Phone = ""
+    scheduled_for: AwareDatetime | None = None
+    override_window: bool = False
+    accepted_warnings: AcceptedWarnings = None
+    password: Annotated[str, StringConstraints(max_length=200)] = Field(default="", exclude=True)
+
+
+class BatchItem(BaseModel):
+    """One request of a batch, in short."""
+
+    id: UUID
+    number: str
+    operator_id: UUID
+    operator_name: str
+    state: RequestState
+    progress: int
+    message: str
+    error_code: str | None
+    open_warnings: list[WarningPublic]
+
+
+class Skipped(BaseModel):
+    """An operator who was left out, and why."""
+
+    operator_id: UUID
+    operator_code: str
+    operator_name: str
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class BatchPublic(BaseModel):
+    """GET /clearing-batches/{id}."""
+
+    id: UUID
+    number: str
+    state: BatchState
+    period: Period
+    reason: str
+    created_by: str
+    created_at: datetime
+    counts: dict[RequestState, int]
+    requests: list[BatchItem]
+    skipped: list[Skipped]
+
+
+class RetryFailedBody(BaseModel):
+    """POST /clearing-batches/{id}/retry-failed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accepted_warnings: AcceptedWarnings = None

@@ -1,0 +1,290 @@
+"""What a clearing is going to do to data, and what not: said before anybody confirms it.
+
+Pure: what is known of the devices in, effects out; `preview.py` gathers. The workflow acts by the same rules
+(`grouping`, `contracts.periods`), so that what is said here is what happens (docs/decisions/0008).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from app.clearing.grouping import types_to_clear
+from app.clearing.states import Kind, Mode, Scope
+from app.contracts.devices import DeviceKind, InvoiceType
+from app.contracts.periods import Period, is_cleared, is_reported
+from app.core.money import ZERO
+from app.devices.service import Change
+
+
+class RegisterEffect(StrEnum):
+    """What becomes of the register (设备资料) before the device is cleared."""
+
+    KEPT = "kept"  # as it is; differences are only told
+    BASELINE = "baseline"  # the device's data are taken into the register
+    UPDATED = "updated"  # the differences are saved
+
+
+class Kept(StrEnum):
+    """What no clearing of this choice changes."""
+
+    OTHER_PERIODS = "other_periods"
+    OTHER_DEVICES = "other_devices"
+    INVOICE_CONTENTS = "invoice_contents"
+    OTHER_TYPES = "other_types"
+    DRAFTS = "drafts"
+    SETTINGS = "settings"
+    REGISTER = "register"
+
+
+REGISTER_EFFECTS = {
+    Mode.REGULAR: RegisterEffect.KEPT,
+    Mode.FIRST: RegisterEffect.BASELINE,
+    Mode.UPDATE: RegisterEffect.UPDATED,
+}
+
+
+class Chosen(Protocol):
+    """What carries a choice."""
+
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def scope(self) -> Scope: ...
+    @property
+    def invoice_types(self) -> Sequence[str]: ...
+    @property
+    def period(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is asked for; no `invoice_types` means all (scope `full`)."""
+
+    mode: Mode
+    kind: Kind
+    scope: Scope
+    invoice_types: tuple[InvoiceType, ...]
+    period: Period
+
+    @classmethod
+    def usual(cls, period: Period) -> "Choice":
+        """What most people mean: the regular and full clearing of the devices."""
+        return cls(Mode.REGULAR, Kind.DEVICE, Scope.FULL, (), period)
+
+    @classmethod
+    def of(cls, wanted: "Chosen") -> "Choice":
+        """What a request, or the input of one, asks for."""
+        types = tuple(InvoiceType(kind) for kind in dict.fromkeys(wanted.invoice_types))
+        return cls(wanted.mode, wanted.kind, wanted.scope, types, Period(wanted.period))
+
+    def __str__(self) -> str:
+        """The same text for the same choice: a form says by it which preview it has shown."""
+        types = ",".join(sorted(set(self.invoice_types))) if self.scope is Scope.PARTIAL else ""
+        return f"{self.mode} {self.kind} {self.scope} {self.period} {types}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Invoices with their amount and tax in yuan."""
+
+    count: int = 0
+    amount: Decimal = ZERO
+    tax: Decimal = ZERO
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(self.count + other.count, self.amount + other.amount, self.tax + other.tax)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """One authorised type. Both times are the device's own clock."""
+
+    invoice_type: InvoiceType
+    lock_date: date
+    last_reported_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A device as read, now or last, and the ledger of the period.
+
+    `working`: invoices of the period that are not 已清卡 yet. `recorded`: types a record says are cleared
+    for the period. `drafts`: of any period. `cleared_before`: a record of success exists. `changes`: what the
+    device shows differently than the register; None when it was not read just now, with `unreadable` when
+    that was tried. `read_at` None: never read, so its types are not known.
+    """
+
+    device_id: UUID
+    number: str
+    kind: DeviceKind
+    read_at: datetime | None
+    types: tuple[KnownType, ...]
+    groups: Sequence[Sequence[str]]
+    working: Mapping[InvoiceType, Sum]
+    recorded: frozenset[InvoiceType]
+    drafts: int
+    cleared_before: bool = False
+    changes: tuple[Change, ...] | None = None
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeEffect:
+    """A type that becomes cleared, and the invoices that become 已清卡 with it.
+
+    `along`: not chosen, but clears together with a chosen one. `already`: the device shows it as cleared,
+    so nothing is written into the device again.
+    """
+
+    invoice_type: InvoiceType
+    along: bool
+    already: bool
+    invoices: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEffects:
+    """What happens to one device and its part of the ledger.
+
+    `report`: types that are reported (抄报) first. `not_reported`: types that stop a 税务清卡, which reports
+    nothing. `untouched`: authorised types that stay as they are. `not_first` stops a 首次清卡.
+    `changes` and `unreadable` are those of the device as known.
+    """
+
+    device_id: UUID
+    number: str
+    kind: DeviceKind
+    read_at: datetime | None
+    report: tuple[InvoiceType, ...]
+    not_reported: tuple[InvoiceType, ...]
+    clear: tuple[TypeEffect, ...]
+    untouched: tuple[InvoiceType, ...]
+    drafts: int
+    not_first: bool = False
+    changes: tuple[Change, ...] | None = None
+    unreadable: str = ""
+
+    @property
+    def invoices(self) -> Sum:
+        """All invoices that become 已清卡."""
+        return total(one.invoices for one in self.clear)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """All of it. `settings` are the names of the personal settings that are reset.
+
+    `left_out`: devices of the operator that stay as they are, being cleared for the period or not asked for.
+    """
+
+    choice: Choice
+    register: RegisterEffect
+    devices: tuple[DeviceEffects, ...]
+    left_out: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def invoices(self) -> Sum:
+        """All invoices that become 已清卡."""
+        return total(device.invoices for device in self.devices)
+
+    @property
+    def drafts(self) -> int:
+        """How many drafts are removed."""
+        return sum(device.drafts for device in self.devices)
+
+    @property
+    def keeps(self) -> tuple[Kept, ...]:
+        """What is not touched."""
+        kept = [Kept.OTHER_PERIODS, Kept.OTHER_DEVICES, Kept.INVOICE_CONTENTS]
+        if any(device.untouched for device in self.devices):
+            kept.append(Kept.OTHER_TYPES)
+        if self.choice.scope is Scope.PARTIAL:
+            kept += [Kept.DRAFTS, Kept.SETTINGS]
+        if self.register is RegisterEffect.KEPT:
+            kept.append(Kept.REGISTER)
+        return tuple(kept)
+
+
+def effects_of(
+    choice: Choice,
+    devices: Iterable[KnownDevice],
+    *,
+    settings: Iterable[str],
+    left_out: Iterable[str] = (),
+) -> Effects:
+    """What clearing these devices does. A device whose types all are on record for the period is left out."""
+    known = tuple(devices)
+    done = tuple(device for device in known if is_done(choice, device))
+    return Effects(
+        choice=choice,
+        register=REGISTER_EFFECTS[choice.mode],
+        devices=tuple(_device(choice, one) for one in known if one not in done),
+        left_out=(*(device.number for device in done), *left_out),
+        settings=tuple(sorted(settings)) if choice.scope is Scope.FULL else (),
+    )
+
+
+def is_done(choice: Choice, device: KnownDevice) -> bool:
+    """Whether every type asked for is on record as cleared for the period."""
+    wanted = {one.invoice_type for one in _wanted(choice, device)}
+    return bool(wanted) and wanted <= device.recorded
+
+
+def total(sums: Iterable[Sum]) -> Sum:
+    """All of them together."""
+    return sum(sums, Sum())
+
+
+def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
+    wanted = _wanted(choice, device)
+    cleared = {one.invoice_type for one in wanted}
+    open_types = tuple(
+        one.invoice_type
+        for one in device.types
+        if not is_reported(choice.period, one.lock_date, one.last_reported_at)
+    )
+    reports = choice.kind is Kind.DEVICE
+    return DeviceEffects(
+        device_id=device.device_id,
+        number=device.number,
+        kind=device.kind,
+        read_at=device.read_at,
+        report=open_types if reports else (),
+        not_reported=() if reports else open_types,
+        clear=tuple(
+            _type(choice, device, one) for one in wanted if one.invoice_type not in device.recorded
+        ),
+        untouched=tuple(
+            one.invoice_type
+            for one in device.types
+            if one.invoice_type not in cleared or one.invoice_type in device.recorded
+        ),
+        drafts=device.drafts if choice.scope is Scope.FULL else 0,
+        not_first=choice.mode is Mode.FIRST and device.cleared_before,
+        changes=device.changes,
+        unreadable=device.unreadable,
+    )
+
+
+def _wanted(choice: Choice, device: KnownDevice) -> tuple[KnownType, ...]:
+    if choice.scope is Scope.FULL:
+        return device.types
+    kinds = types_to_clear(choice.invoice_types, device.groups)
+    return tuple(one for one in device.types if one.invoice_type in kinds)
+
+
+def _type(choice: Choice, device: KnownDevice, known: KnownType) -> TypeEffect:
+    chosen = choice.scope is Scope.FULL or known.invoice_type in choice.invoice_types
+    return TypeEffect(
+        invoice_type=known.invoice_type,
+        along=not chosen,
+        already=is_cleared(choice.period, known.lock_date),
+        invoices=device.working.get(known.invoice_type, Sum()),
+    )
