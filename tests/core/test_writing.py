@@ -42,7 +42,7 @@ def _render(kind: type[Environment], value: Any) -> str:
     return environment.from_string(TEMPLATE).render(value=value)
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_a_template_gives_the_same(value: Any) -> None:
     assert _render(QuickEnvironment, value) == _render(Environment, value)
 
