@@ -18,6 +18,8 @@ from app.clearing import queries
 from app.clearing.api import router as clearing_api
 from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.pages import router as clearing_pages
+from app.clearing.prechecks import DeviceFacts, Facts
+from app.clearing.prechecks.facts import SystemFacts
 from app.clearing.preview_api import router as preview_api
 from app.clearing.reconciliation.api import router as reconciliation_api
 from app.clearing.records_api import router as record_files_api
@@ -31,6 +33,7 @@ from app.contracts.devices import (
     LinkState,
 )
 from app.contracts.operations import TypeOutcome
+from app.contracts.periods import Period
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices import service as devices_service
@@ -321,6 +324,47 @@ def make_office() -> Callable[[Database, Settings, MovableClock], Office]:
 def person() -> Callable[..., Principal]:
     """Makes a person with a role: person(Role.OPERATOR, enterprise_ids=…)."""
     return principal_of
+
+
+def facts_of(
+    reading: DeviceReading, *, device: dict[str, Any] | None = None, **changes: Any
+) -> Facts:
+    """What the pre-checks look at when all is well with the one device that was read, with changes."""
+    known: dict[str, Any] = {
+        "device_id": UUID(int=1),
+        "number": reading.info.number,
+        "machine_no": 0,
+        "invoice_types": (),
+        "reading": reading,
+        "fault": None,
+        "drafts": 0,
+        "later_drafts": 0,
+        "not_uploaded": 0,
+        "cleared_types": frozenset(),
+        "last_cleared_at": None,
+    }
+    values: dict[str, Any] = {
+        "now": NOW,
+        "period": Period(DUE),
+        "devices": (DeviceFacts(**known | (device or {})),),
+        "tax_no": TAX_NO,
+        "taxpayer_name": "武汉源华环保科技股份有限公司",
+        "free_bytes": 10 << 30,
+        "needed_bytes": 1 << 30,
+        "target_problem": "",
+        "peak_window": None,
+        "override_window": False,
+        "exceptional": False,
+        "min_days_between": 20,
+        "system": SystemFacts("1.0", "0013", "0013"),
+    }
+    return Facts(**values | changes)
+
+
+@pytest.fixture
+def well_facts() -> Callable[..., Facts]:
+    """Makes the facts of a reading and changes."""
+    return facts_of
 
 
 @pytest.fixture

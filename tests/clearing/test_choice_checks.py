@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,12 +11,10 @@ import pytest
 from app.clearing import prechecks, queries
 from app.clearing.looking import Read
 from app.clearing.models import ClearingRequest
-from app.clearing.prechecks import Check, DeviceFacts, Facts, Severity
-from app.clearing.prechecks.facts import SystemFacts
+from app.clearing.prechecks import Check, Facts, Severity
 from app.clearing.states import Kind, Mode
 from app.clearing.workflow import register
 from app.contracts.devices import DeviceReading, InvoiceType
-from app.contracts.periods import Period
 from app.core.db import Session
 from app.devices import queries as devices_queries
 from app.devices import service as devices_service
@@ -37,36 +35,9 @@ REPORTED = {"last_reported_at": datetime(2026, 11, 3, 9)}
 
 
 @pytest.fixture
-def well(reading: Reading) -> Facts:
+def well(reading: Reading, well_facts: Callable[..., Facts]) -> Facts:
     """A device that owes October and has not reported it."""
-    device = DeviceFacts(
-        device_id=UUID(int=1),
-        number=NUMBER,
-        machine_no=0,
-        invoice_types=(),
-        reading=reading(NUMBER),
-        fault=None,
-        drafts=0,
-        later_drafts=0,
-        not_uploaded=0,
-        cleared_types=frozenset(),
-        last_cleared_at=None,
-    )
-    return Facts(
-        now=datetime(2026, 11, 10, 2, tzinfo=UTC),
-        period=Period("2026-10"),
-        devices=(device,),
-        tax_no="91420111LQHQ3ULKA4",
-        taxpayer_name="武汉源华环保科技股份有限公司",
-        free_bytes=10 << 30,
-        needed_bytes=1 << 30,
-        target_problem="",
-        peak_window=None,
-        override_window=False,
-        exceptional=False,
-        min_days_between=20,
-        system=SystemFacts("1.0", "1", "1"),
-    )
+    return well_facts(reading(NUMBER))
 
 
 def _check(facts: Facts, code: str, **device: object) -> Check:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from app.agent.config import DeviceConfig
 from app.agent.drivers.registry import build_driver
 from app.calendar.rules import Source, statutory_deadline
 from app.clearing import errors, prechecks, queries
-from app.clearing.prechecks.facts import SystemFacts
 from app.clearing.service import attachments, handover, outcome, review
 from app.clearing.service.outcome import Evidence
 from app.clearing.states import RequestState
@@ -46,48 +44,17 @@ DUE = Period("2026-10")
 
 
 @pytest.fixture
-def facts(reading: Reading) -> Callable[..., prechecks.Facts]:
+def facts(
+    reading: Reading, well_facts: Callable[..., prechecks.Facts]
+) -> Callable[..., prechecks.Facts]:
     """The facts of one device that is well, with what differs."""
 
     def make(**changes: Any) -> prechecks.Facts:
-        device = prechecks.DeviceFacts(
-            device_id=next(iter_ids()),
-            number=NUMBER,
-            machine_no=0,
-            invoice_types=(),
-            reading=reading(NUMBER, **changes.pop("reading", {})),
-            fault=None,
-            drafts=0,
-            later_drafts=0,
-            not_uploaded=changes.pop("not_uploaded", 0),
-            cleared_types=frozenset(),
-            last_cleared_at=None,
-        )
-        known = prechecks.Facts(
-            now=CLOCK.astimezone(),
-            period=DUE,
-            devices=(device,),
-            tax_no="91420111LQHQ3ULKA4",
-            taxpayer_name="武汉源华环保科技股份有限公司",
-            free_bytes=10 << 30,
-            needed_bytes=1 << 30,
-            target_problem="",
-            peak_window=None,
-            override_window=False,
-            exceptional=False,
-            min_days_between=20,
-            system=SystemFacts("1.0", "0012", "0012"),
-        )
-        return replace(known, **changes)
+        read = reading(NUMBER, **changes.pop("reading", {}))
+        device = {"not_uploaded": changes.pop("not_uploaded", 0)}
+        return well_facts(read, device=device, **changes)
 
     return make
-
-
-def iter_ids() -> Any:
-    from app.core.ids import new_id
-
-    while True:
-        yield new_id()
 
 
 def _check(facts: prechecks.Facts, code: str) -> prechecks.Check:

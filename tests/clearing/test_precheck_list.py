@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from app.clearing import errors, prechecks
-from app.clearing.prechecks import Check, DeviceFacts, DeviceFault, Facts, Severity
+from app.clearing.prechecks import Check, DeviceFault, Facts, Severity
 from app.clearing.prechecks.facts import (
     Reported,
     SubMachine,
@@ -61,43 +60,15 @@ PRODUCT_3_4 = {
 
 
 @pytest.fixture
-def well(reading: Reading) -> Callable[..., Facts]:
+def well(reading: Reading, well_facts: Callable[..., Facts]) -> Callable[..., Facts]:
     """Facts of one device that is well; what is read, the device and the whole can be changed."""
 
     def make(read: dict[str, Any] | None = None, **changes: Any) -> Facts:
-        device = DeviceFacts(
-            device_id=UUID(int=1),
-            number=NUMBER,
-            machine_no=0,
-            invoice_types=(),
-            reading=reading(NUMBER, **(read or {})),
-            fault=None,
-            drafts=0,
-            later_drafts=0,
-            not_uploaded=0,
-            cleared_types=frozenset(),
-            last_cleared_at=None,
-            version="V2.0.1",
-            agent=AgentStatus(
-                version="1.0", contract_version=1, drivers=(), uptime_seconds=90.0, devices=3
-            ),
+        agent = AgentStatus(
+            version="1.0", contract_version=1, drivers=(), uptime_seconds=90.0, devices=3
         )
-        facts = Facts(
-            now=NOW,
-            period=DUE,
-            devices=(replace(device, **changes.pop("device", {})),),
-            tax_no="91420111LQHQ3ULKA4",
-            taxpayer_name="武汉源华环保科技股份有限公司",
-            free_bytes=10 << 30,
-            needed_bytes=1 << 30,
-            target_problem="",
-            peak_window=None,
-            override_window=False,
-            exceptional=False,
-            min_days_between=20,
-            system=SystemFacts("1.0", "0013", "0013"),
-        )
-        return replace(facts, **changes)
+        device = {"version": "V2.0.1", "agent": agent} | changes.pop("device", {})
+        return well_facts(reading(NUMBER, **(read or {})), device=device, **changes)
 
     return make
 

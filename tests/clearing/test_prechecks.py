@@ -4,16 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from app.clearing import prechecks
-from app.clearing.prechecks import DeviceFacts, DeviceFault, Facts, Severity
-from app.clearing.prechecks.facts import SystemFacts
+from app.clearing.prechecks import DeviceFault, Facts, Severity
 from app.contracts.devices import DeviceReading, InvoiceType, LinkState
 from app.contracts.faults import FAULTS
-from app.contracts.periods import Period
 
 NUMBER = "661814461322"
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)
@@ -48,36 +45,9 @@ SYSTEM_CODES = ["system.health", "taxpayer.complete", "peak_window", "backup.spa
 
 
 @pytest.fixture
-def well(reading: Reading) -> Facts:
+def well(reading: Reading, well_facts: Callable[..., Facts]) -> Facts:
     """Nothing to object to."""
-    device = DeviceFacts(
-        device_id=UUID(int=1),
-        number=NUMBER,
-        machine_no=0,
-        invoice_types=(),
-        reading=reading(NUMBER),
-        fault=None,
-        drafts=0,
-        later_drafts=0,
-        not_uploaded=0,
-        cleared_types=frozenset(),
-        last_cleared_at=None,
-    )
-    return Facts(
-        now=NOW,
-        period=Period("2026-10"),
-        devices=(device,),
-        tax_no="91420111LQHQ3ULKA4",
-        taxpayer_name="武汉源华环保科技股份有限公司",
-        free_bytes=10 << 30,
-        needed_bytes=1 << 30,
-        target_problem="",
-        peak_window=None,
-        override_window=False,
-        exceptional=False,
-        min_days_between=20,
-        system=SystemFacts("1.0", "0012", "0012"),
-    )
+    return well_facts(reading(NUMBER))
 
 
 def test_a_device_that_is_well_passes_every_check(well: Facts) -> None:
