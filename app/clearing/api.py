@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import check_queries, live, prechecks, queries
+from app.clearing import live, prechecks, queries
 from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
 from app.clearing.deps import VisibleRequest
 from app.clearing.examination import Examiner
@@ -100,7 +100,7 @@ def get_request(session: Reading, request: VisibleRequest) -> RequestPublic:
 @router.get("/clearing-requests/{request_id}/pre-checks")
 def request_checks(session: Reading, request: VisibleRequest) -> list[KeptCheckPublic]:
     """The pre-checks of the newest attempt, with what they looked at; empty before the first."""
-    found = check_queries.newest_of_request(session, request.id)
+    found = queries.checks.newest_of_request(session, request.id)
     return [KeptCheckPublic.model_validate(check) for check in found]
 
 

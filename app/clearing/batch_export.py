@@ -6,9 +6,9 @@ from uuid import UUID
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import batch_queries, queries, words
-from app.clearing.batch_queries import BatchRequest
+from app.clearing import queries, words
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingTarget
+from app.clearing.queries.batch_results import BatchRequest
 from app.clearing.records_export import Export
 from app.clearing.states import RequestState, Result
 from app.core import tabular
@@ -65,7 +65,7 @@ def _rows(database: Database, batch_id: UUID, principal: Principal) -> Iterator[
     with database.reading() as session:
         batch = queries.visible_batch(session, batch_id, principal)
         skipped = list(_skipped_rows(session, batch, principal))
-        for made in batch_queries.requests_with_records(session, batch_id, principal):
+        for made in queries.batch_results.requests_with_records(session, batch_id, principal):
             for target in made.targets:
                 yield _target_row(made, target)
         yield from skipped
@@ -125,9 +125,9 @@ def _skipped_rows(session: Session, batch: ClearingBatch, principal: Principal) 
     """One row for each device of who was left out; one without a device for who has none."""
     ids = [UUID(one["operator_id"]) for one in batch.skipped]
     numbers: dict[UUID, list[str]] = {operator_id: [] for operator_id in ids}
-    for owned in batch_queries.devices_of_operators(session, ids, principal):
+    for owned in queries.batch_results.devices_of_operators(session, ids, principal):
         numbers[owned.operator.id].append(owned.device.number)
-    enterprises = batch_queries.enterprise_names(session, ids)
+    enterprises = queries.batch_results.enterprise_names(session, ids)
     for operator_id, one in zip(ids, batch.skipped, strict=True):
         for number in numbers[operator_id] or [""]:
             yield (

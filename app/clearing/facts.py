@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from app.clearing import order_queries, queries
+from app.clearing import queries
 from app.clearing.effects import Choice
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks.facts import Reported
@@ -130,7 +130,7 @@ def _subs(
         return ()
     found = [
         device
-        for device in order_queries.sub_machines(session, mains[0].enterprise_id)
+        for device in queries.order.sub_machines(session, mains[0].enterprise_id)
         if device.id not in but
     ]
     monitors = devices_queries.monitors_of(session, [device.id for device in found])

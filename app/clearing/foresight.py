@@ -11,8 +11,7 @@ from uuid import UUID
 
 from app import __version__
 from app.accounts.principal import Principal
-from app.clearing import batch_queries, facts, gathering, prechecks, queries
-from app.clearing.batch_queries import OperatorDevice
+from app.clearing import facts, gathering, prechecks, queries
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks import Check, DeviceFacts, DeviceFault, Facts, Severity
@@ -23,6 +22,7 @@ from app.clearing.prechecks.facts import (
     SystemFacts,
     sub_state,
 )
+from app.clearing.queries.batch_results import OperatorDevice
 from app.clearing.states import Scope
 from app.contracts.devices import (
     DeviceInfo,
@@ -83,7 +83,7 @@ def foresee(
     now: datetime,
 ) -> Foresight:
     """Run the checks for these operators; those a batch skips anyway are left out."""
-    owned = batch_queries.devices_of_operators(session, operator_ids, principal)
+    owned = queries.batch_results.devices_of_operators(session, operator_ids, principal)
     operators = _to_clear(session, owned, now)
     devices = [one.device for group in operators for one in group]
     periods = {group[0].operator.id: _period(group, data, now) for group in operators}
@@ -148,7 +148,7 @@ def _register(
             unfinished[device_id, period] = counts
     all_ids = [device_id for ids in by_period.values() for device_id in ids]
     mains = {one.enterprise.id for group in operators for one in group if not one.device.machine_no}
-    subs = batch_queries.sub_machines_of(session, sorted(mains))
+    subs = queries.batch_results.sub_machines_of(session, sorted(mains))
     sub_ids = [sub.id for found in subs.values() for sub in found]
     return _Register(
         devices_queries.monitors_of(session, list(dict.fromkeys([*all_ids, *sub_ids]))),

@@ -10,7 +10,7 @@ from sqlmodel import Session as SqlSession
 from app.accounts.principal import SYSTEM
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import check_queries, facts, gathering, order_queries, prechecks, queries
+from app.clearing import facts, gathering, prechecks, queries
 from app.clearing.effects import Choice
 from app.clearing.looking import Look, Read, Space
 from app.clearing.service import checklist, control
@@ -96,7 +96,7 @@ def test_one_that_runs_waits_for_sub_machines_that_run(
 
     def running(request_id: UUID) -> list[str]:
         with any_office.database.reading() as session:
-            return order_queries.running_subs(session, request_id)
+            return queries.order.running_subs(session, request_id)
 
     assert running(main) == []
     any_office.put(sub, RequestState.RUNNING)
@@ -112,7 +112,7 @@ def test_failed_ones_are_tried_again_sub_machines_first(
         _scheduled(any_office, subject) for subject in (*pair, any_office.operator(machines=(2,)))
     ]
     with any_office.database.reading() as session:
-        found = order_queries.subs_first(session, [queries.request(session, one) for one in ids])
+        found = queries.order.subs_first(session, [queries.request(session, one) for one in ids])
     assert [one.id for one in found] == [ids[1], ids[2], ids[0]]
 
 
@@ -250,7 +250,7 @@ def test_checks_are_kept_with_what_they_looked_at_and_whether_they_were_accepted
     keep(found[:1])
     keep(found)
     with any_office.database.reading() as session:
-        kept = check_queries.newest_of_request(session, request_id)
+        kept = queries.checks.newest_of_request(session, request_id)
     assert [(one.attempt, one.code, one.accepted) for one in kept] == [
         (1, "device.clock", True),
         (1, "clearing.recent", False),

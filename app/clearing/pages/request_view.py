@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
-from app.clearing import check_queries, preview, queries
+from app.clearing import preview, queries
 from app.clearing.contexts import (
     AttachmentRow,
     BackupRef,
@@ -49,7 +49,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     live = request.state not in ENDED_STATES or found_out
     events = queries.events(session, request_id)
     after = events[0].id if events else 0
-    checks = check_queries.newest_of_request(session, request_id)
+    checks = queries.checks.newest_of_request(session, request_id)
     return RequestPage(
         id=str(request.id),
         number=request.number,

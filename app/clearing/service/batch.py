@@ -11,7 +11,7 @@ from app.accounts.principal import Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
-from app.clearing import dispatch, facts, order_queries, queries
+from app.clearing import dispatch, facts, queries
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.foresight import foresee
 from app.clearing.models import ClearingBatch, ClearingRequest
@@ -109,7 +109,7 @@ def retry_failed(
     accepted = caution.accepted_by(principal, accepted_warnings)
     retried = 0
     failed = queries.requests_of_batch(session, batch.id, RequestState.FAILED)
-    for request in order_queries.subs_first(session, failed):
+    for request in queries.order.subs_first(session, failed):
         try:
             with session.begin_nested():
                 caution.accept(session, request, accepted, principal=principal, clock=clock)

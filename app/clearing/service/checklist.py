@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from app.clearing import check_queries
+from app.clearing import queries
 from app.clearing.models import ClearingCheck, ClearingRequest
 from app.clearing.prechecks import Check, Severity
 from app.clearing.service import caution
@@ -18,7 +18,7 @@ def keep(
 
     Attempt 0 is what the person saw who submitted the request.
     """
-    check_queries.forget(session, request.id, request.attempt)
+    queries.checks.forget(session, request.id, request.attempt)
     open_ones = caution.unaccepted(request, checks)
     for position, check in enumerate(checks):
         session.add(

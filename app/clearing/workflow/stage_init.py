@@ -3,7 +3,7 @@
 import asyncio
 from time import monotonic
 
-from app.clearing import facts, order_queries, prechecks, queries
+from app.clearing import facts, prechecks, queries
 from app.clearing.gathering import collect
 from app.clearing.looking import Readings, look
 from app.clearing.models import ClearingRequest
@@ -72,7 +72,7 @@ async def _let_sub_machines_go_first(attempt: Attempt) -> None:
     """A main machine whose sub machines are being cleared just now waits for them, as long as that may take."""
     deadline = monotonic() + attempt.context.settings.operation_timeout_seconds
     told = False
-    while numbers := await attempt.read(order_queries.running_subs, attempt.request_id):
+    while numbers := await attempt.read(queries.order.running_subs, attempt.request_id):
         if monotonic() > deadline:
             return
         if not told:

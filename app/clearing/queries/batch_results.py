@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
-from app.clearing import queries
 from app.clearing.models import ClearingRecord, ClearingRequest, ClearingTarget
+from app.clearing.queries.records import records_of
+from app.clearing.queries.requests import targets_of
 from app.core.db import Session
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
@@ -47,8 +48,8 @@ def requests_with_records(
     last: UUID | None = None
     while part := _part(session, batch_id, principal, last):
         ids = [request.id for request, _, _ in part]
-        targets = queries.targets_of(session, ids)
-        records = queries.records_of(session, ids)
+        targets = targets_of(session, ids)
+        records = records_of(session, ids)
         for request, operator, enterprise in part:
             yield BatchRequest(
                 request, operator, enterprise, targets[request.id], records[request.id]
