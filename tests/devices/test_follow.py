@@ -20,6 +20,7 @@ from app.contracts.devices import (
     DeviceSummary,
     LinkState,
 )
+from app.contracts.faults import fault
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices import agents, follow, service
@@ -181,6 +182,30 @@ def test_watchers_are_told_of_every_change_of_state(
         (DeviceState.DISCONNECTED, DeviceState.CONNECTED),
         (DeviceState.CONNECTED, DeviceState.DISCONNECTED),
     ]
+
+
+def test_whoever_sees_an_agent_away_sees_none_of_its_devices_connected(
+    database: Database,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[AgentState, AgentState]] = []
+
+    def watch(session: Session, changed: Device, before: DeviceState) -> None:
+        here = session.get_one(Agent, changed.agent_id).state
+        seen.append((here, agent_of(database, changed).state))
+
+    assert device.agent_id is not None
+    service.keep_agent_state(database, device.agent_id, AgentState.ONLINE, NOW)
+    with database.transaction() as session:
+        session.get_one(Device, device.id).state = DeviceState.CONNECTED
+    monkeypatch.setattr(watchers, "state_watchers", [watch])
+    why = fault("agent.unreachable")
+    service.mark_agent_away(database, device.agent_id, why, clock=lambda: NOW)
+    assert seen == [(AgentState.UNREACHABLE, AgentState.ONLINE)], "changed here, not yet for others"
+    assert agent_of(database, device).state is AgentState.UNREACHABLE
+    assert stored(database, device).state is DeviceState.DISCONNECTED
+    assert stored(database, device).fault_code == "agent.unreachable"
 
 
 def test_an_agent_that_is_gone_and_comes_back(

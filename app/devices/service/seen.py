@@ -79,13 +79,19 @@ def note_event(database: Database, agent_id: UUID, event: AgentEvent, *, clock: 
 
 
 def mark_agent_away(database: Database, agent_id: UUID, why: Fault, *, clock: Clock) -> None:
-    """The agent cannot be asked, so none of its devices is connected. Raises NotFound."""
-    keep_agent_state(database, agent_id, _STATES.get(why.code, AgentState.UNREACHABLE), None)
+    """The agent cannot be asked, so none of its devices is connected. Raises NotFound.
+
+    Both are in one transaction: whoever sees the agent away sees none of its devices connected.
+    """
+    state = _STATES.get(why.code, AgentState.UNREACHABLE)
     with database.reading() as session:
         devices = queries.in_use_of_agent(session, agent_id)
     gone = {device.id: _absent(device, why.code) for device in devices}
-    stale = [device.id for device in devices if _differs(device, gone[device.id])]
-    _mark_all(database, stale, gone, clock)
+    stale = sorted(device.id for device in devices if _differs(device, gone[device.id]))
+    _mark_all(database, stale[:-_AT_ONCE], gone, clock)
+    with database.transaction() as session:
+        _set_agent_state(session, agent_id, state, None)
+        _mark(session, stale[-_AT_ONCE:], gone, clock)
 
 
 def keep_agent_state(
@@ -93,9 +99,15 @@ def keep_agent_state(
 ) -> None:
     """Keep how the agent was found. Raises NotFound."""
     with database.transaction() as session:
-        agent = queries.agent_for_change(session, agent_id)
-        agent.state = state
-        agent.last_seen_at = seen_at or agent.last_seen_at
+        _set_agent_state(session, agent_id, state, seen_at)
+
+
+def _set_agent_state(
+    session: Session, agent_id: UUID, state: AgentState, seen_at: datetime | None
+) -> None:
+    agent = queries.agent_for_change(session, agent_id)
+    agent.state = state
+    agent.last_seen_at = seen_at or agent.last_seen_at
 
 
 def _mark_all(
@@ -107,9 +119,15 @@ def _mark_all(
     ids = sorted(device_ids)
     for start in range(0, len(ids), _AT_ONCE):
         with database.transaction() as session:
-            for device_id in ids[start : start + _AT_ONCE]:
-                device = queries.device_for_change(session, device_id, principal=SYSTEM)
-                _mark_seen(session, device, seen[device_id], clock())
+            _mark(session, ids[start : start + _AT_ONCE], seen, clock)
+
+
+def _mark(
+    session: Session, device_ids: Iterable[UUID], seen: Mapping[UUID, DeviceSummary], clock: Clock
+) -> None:
+    for device_id in device_ids:
+        device = queries.device_for_change(session, device_id, principal=SYSTEM)
+        _mark_seen(session, device, seen[device_id], clock())
 
 
 def _mark_seen(session: Session, device: Device, summary: DeviceSummary, at: datetime) -> None:
