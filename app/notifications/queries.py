@@ -157,15 +157,15 @@ def page_of_channels(session: Session, request: PageRequest) -> tuple[list[Chann
     return newest_first(session, wanted, Channel.id, request)
 
 
-def first_waiting(session: Session) -> Event | None:
-    """The oldest event that nobody has spread yet, locked; one another process has is passed over."""
+def first_waiting(session: Session, count: int) -> Sequence[Event]:
+    """The oldest events that nobody has spread yet, locked; those another process has are passed over."""
     return session.exec(
         select(Event)
         .where(col(Event.spread_at).is_(None))
         .order_by(col(Event.id))
-        .limit(1)
+        .limit(count)
         .with_for_update(skip_locked=True)
-    ).first()
+    ).all()
 
 
 def has_waiting(session: Session) -> bool:

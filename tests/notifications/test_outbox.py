@@ -288,7 +288,7 @@ def test_an_event_is_spread_once_by_many(
 ) -> None:
     account, operator = world.account(Role.ADMIN), world.operator()
     with any_database.transaction() as session:
-        for _ in range(12):
+        for _ in range(45):
             publish_failure(session, operator)
     counts: list[int] = []
     barrier = threading.Barrier(3)
@@ -302,9 +302,9 @@ def test_an_event_is_spread_once_by_many(
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sum(counts) == 12
+    assert sum(counts) == 45
     with any_database.reading() as session:
-        assert queries.count_unread(session, account.id) == 12
+        assert queries.count_unread(session, account.id) == 45
 
 
 def test_kind_with_dedupe_key_is_kept_once(any_database: Database, clock: Any) -> None:
