@@ -18,11 +18,12 @@ from app.notifications.reminders import remind_of_locks
 from app.notifications.scheduler import JobPlan, Run, Scheduler, daily, every
 from app.notifications.sender import Sender
 from app.settings import Settings
-from app.system import maintenance
+from app.system import maintenance, updates
 from app.system.rules import Rules
 
 REMIND_AT = time(9, 0)
 CARE_AT = time(3, 30)
+UPDATES_AT = time(8, 30)
 """Asia/Shanghai."""
 WATCH_EVERY = timedelta(seconds=10)
 INSPECT_EVERY = timedelta(seconds=10)
@@ -71,10 +72,13 @@ class Background:
         ]
 
     def _long_jobs(self) -> list[JobPlan]:
-        return [
+        jobs = [
             JobPlan("inspections", self._inspect, every(INSPECT_EVERY), lease=timedelta(minutes=1)),
             JobPlan("maintenance", self._care, daily(CARE_AT), first_at_once=False),
         ]
+        if self.settings.update_url:
+            jobs.append(JobPlan(updates.JOB, self._look_for_updates, daily(UPDATES_AT)))
+        return jobs
 
     def _watch(self, run: Run) -> str:
         return watch.look(self.database, run)
@@ -96,6 +100,9 @@ class Background:
                 run.keep(session, since=since)
         made = inspections_service.run_waiting(self.context)
         return f"新增 {len(entered)} 项，完成 {made} 项"
+
+    def _look_for_updates(self, run: Run) -> str:
+        return updates.look(self.database, self.settings, run)
 
     def _care(self, run: Run) -> str:
         return "；".join(

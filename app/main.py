@@ -27,6 +27,7 @@ from app.core.db import Database
 from app.core.http import BodyLimit, ChangesGate, CrossSiteGuard, SecurityHeaders
 from app.core.logging import get_logger
 from app.core.metrics import Measured, RequestMetrics
+from app.core.routing import Index
 from app.core.threads import THREADS
 from app.devices import service as devices_service
 from app.devices.agents import register_mounted
@@ -91,7 +92,8 @@ def create_app(
         executor_id=executor_id,
     )
     error_handlers.install(app)
-    app.router.routes += [*api_router.routes, *pages_router.routes]
+    routes = [*api_router.routes, *pages_router.routes]
+    app.router.routes += [Index(routes), *routes]
     app.mount("/static", _CachedStatic(directory=ROOT / "static"), name="static")
     _add_middleware(app, settings, database, clock, agent)
     return app

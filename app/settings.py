@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     inspection_schedule: str = Field(
         "monthly,quarterly", description="which inspections are made by themselves; empty: none"
     )
+    update_url: str = Field(
+        "", description="address that says daily which version is the newest; empty: nothing is asked"
+    )
 
     @cached_property
     def resolved_database_url(self) -> str:

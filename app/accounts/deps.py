@@ -1,11 +1,12 @@
 """Who makes this request, and may they: FastAPI dependencies of every route."""
 
 import threading
-from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 
 from app.accounts.principal import PERMISSION_NAMES, Permission, Principal, PrincipalKind
 from app.accounts.service.api_keys import authenticate_api_key
@@ -20,7 +21,6 @@ from app.errors import Forbidden, TooManyRequests, Unauthenticated
 PASSWORD_PAGE = "/account/password"  # noqa: S105
 """Where an account that has to change its password is sent from every page."""
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="API 密钥")
 _limiters_lock = threading.Lock()
 
 
@@ -38,21 +38,27 @@ def principal_of(request: Request) -> Principal | None:
     return cast(Principal | None, getattr(request.state, "principal", None))
 
 
-async def signed_in(
-    request: Request,
-    response: Response,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Principal:
-    """The principal, even when a change of password is due. Raises Unauthenticated."""
-    return await on_thread(identify, request, response, bearer)
+class SignedInScheme(SecurityBase):
+    """Gives the principal of a request, even when a change of password is due. Raises Unauthenticated.
+
+    Permission and scheme are one dependency on purpose: each further one costs a request as much as a select.
+    """
+
+    def __init__(self) -> None:
+        self.model = HTTPBearerModel(description="API 密钥")
+        self.scheme_name = "apiKey"
+
+    async def __call__(self, request: Request, response: Response) -> Principal:
+        """Asked once for a request, however many of its dependencies want to know."""
+        known = principal_of(request)
+        return known if known is not None else await on_thread(identify, request, response)
 
 
-def identify(
-    request: Request, response: Response, bearer: HTTPAuthorizationCredentials | None
-) -> Principal:
-    """The same on this thread."""
-    if bearer is not None:
-        principal = _by_api_key(request, response, bearer.credentials)
+def identify(request: Request, response: Response) -> Principal:
+    """Who makes this request, by key or session cookie; on this thread. Raises Unauthenticated."""
+    scheme, key = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() == "bearer" and key:
+        principal = _by_api_key(request, response, key)
     elif (by_cookie := session_principal(request)) is not None:
         principal = by_cookie
     else:
@@ -107,32 +113,39 @@ def limiter(request: Request, name: str, per_minute: int) -> RateLimiter:
         return cast(RateLimiter, getattr(app.state, name))
 
 
-SignedIn = Annotated[Principal, Depends(signed_in)]
-"""Signed in, also with a password that has to be changed first: only for the few routes it needs."""
+class CurrentScheme(SignedInScheme):
+    """The principal of every ordinary route. Raises Unauthenticated or PasswordChangeRequired."""
 
-
-async def current_principal(principal: SignedIn) -> Principal:
-    """The principal of every other route. Raises Unauthenticated or PasswordChangeRequired."""
-    if principal.must_change_password:
-        raise PasswordChangeRequired
-    return principal
-
-
-CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
-"""Who makes this request, whatever they may do."""
-
-
-def require(permission: Permission) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that gives the principal if allowed; else the refusal is audited and answered 403."""
-
-    async def permitted(request: Request, signed_in: SignedIn) -> Principal:
-        principal = await current_principal(signed_in)
-        if not principal.can(permission):
-            await on_thread(_record_refusal, request, principal, permission)
-            raise Forbidden(f"需要权限：{PERMISSION_NAMES[permission]}（{permission}）")
+    async def __call__(self, request: Request, response: Response) -> Principal:
+        """The same, with a password that needs no change."""
+        principal = await super().__call__(request, response)
+        if principal.must_change_password:
+            raise PasswordChangeRequired
         return principal
 
-    return permitted
+
+class Permitted(CurrentScheme):
+    """The principal if it may do this; else the refusal is audited and answered 403."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__()
+        self.permission = permission
+
+    async def __call__(self, request: Request, response: Response) -> Principal:
+        """Raises Forbidden besides."""
+        principal = await super().__call__(request, response)
+        if not principal.can(self.permission):
+            await on_thread(_record_refusal, request, principal, self.permission)
+            name = PERMISSION_NAMES[self.permission]
+            raise Forbidden(f"需要权限：{name}（{self.permission}）")
+        return principal
+
+
+SignedIn = Annotated[Principal, Depends(SignedInScheme())]
+"""Signed in, also with a password that has to be changed first: only for the few routes it needs."""
+
+CurrentPrincipal = Annotated[Principal, Depends(CurrentScheme())]
+"""Who makes this request, whatever they may do."""
 
 
 def _record_refusal(request: Request, principal: Principal, permission: Permission) -> None:
@@ -157,12 +170,12 @@ async def _person(principal: CurrentPrincipal) -> Principal:
 Person = Annotated[Principal, Depends(_person)]
 """A signed-in account, not an API key."""
 
-Reader = Annotated[Principal, Depends(require(Permission.READ))]
-OperatorsWriter = Annotated[Principal, Depends(require(Permission.OPERATORS_WRITE))]
-DevicesWriter = Annotated[Principal, Depends(require(Permission.DEVICES_WRITE))]
-ClearingRequester = Annotated[Principal, Depends(require(Permission.CLEARING_REQUEST))]
-ClearingReviewer = Annotated[Principal, Depends(require(Permission.CLEARING_REVIEW))]
-ClearingExecutor = Annotated[Principal, Depends(require(Permission.CLEARING_EXECUTE))]
-BackupRestorer = Annotated[Principal, Depends(require(Permission.BACKUP_RESTORE))]
-AuditReader = Annotated[Principal, Depends(require(Permission.AUDIT_READ))]
-Admin = Annotated[Principal, Depends(require(Permission.ADMIN))]
+Reader = Annotated[Principal, Depends(Permitted(Permission.READ))]
+OperatorsWriter = Annotated[Principal, Depends(Permitted(Permission.OPERATORS_WRITE))]
+DevicesWriter = Annotated[Principal, Depends(Permitted(Permission.DEVICES_WRITE))]
+ClearingRequester = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REQUEST))]
+ClearingReviewer = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REVIEW))]
+ClearingExecutor = Annotated[Principal, Depends(Permitted(Permission.CLEARING_EXECUTE))]
+BackupRestorer = Annotated[Principal, Depends(Permitted(Permission.BACKUP_RESTORE))]
+AuditReader = Annotated[Principal, Depends(Permitted(Permission.AUDIT_READ))]
+Admin = Annotated[Principal, Depends(Permitted(Permission.ADMIN))]

@@ -64,17 +64,25 @@ class WrittenArchive:
 
 
 class _Hashing:
-    """Counts and hashes what passes through to another file."""
+    """Counts and hashes what passes through to another file, many short lines at a time."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self.sink = sink
         self.digest = hashlib.sha256()
         self.size = 0
+        self._held = bytearray()
 
     def write(self, data: bytes) -> None:
-        self.sink.write(data)
-        self.digest.update(data)
-        self.size += len(data)
+        self._held += data
+        if len(self._held) >= _CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what is held; nothing may be missing at the end."""
+        self.sink.write(self._held)
+        self.digest.update(self._held)
+        self.size += len(self._held)
+        self._held = bytearray()
 
 
 class ArchiveWriter:
@@ -101,22 +109,27 @@ class ArchiveWriter:
         self._add(name, write, lambda: count)
         return count
 
-    def add_file(self, name: str, path: Path) -> None:
-        """A part copied from a file."""
+    def add_file(self, name: str, path: Path, *, packed: bool = False) -> None:
+        """A part copied from a file; one that is `packed` already (an .xlsx) is not compressed again."""
 
         def write(sink: _Hashing) -> None:
             with path.open("rb") as source:
                 while chunk := source.read(_CHUNK):
                     sink.write(chunk)
 
-        self._add(name, write, None)
+        self._add(zipfile.ZipInfo(name) if packed else name, write, None)  # an info means: stored
 
     def _add(
-        self, name: str, write: Callable[[_Hashing], None], lines: Callable[[], int] | None
+        self,
+        entry: str | zipfile.ZipInfo,
+        write: Callable[[_Hashing], None],
+        lines: Callable[[], int] | None,
     ) -> None:
-        with self._archive.open(name, "w", force_zip64=True) as file:
+        with self._archive.open(entry, "w", force_zip64=True) as file:
             sink = _Hashing(file)
             write(sink)
+            sink.flush()
+        name = entry if isinstance(entry, str) else entry.filename
         self.parts.append(
             PartInfo(name, sink.size, sink.digest.hexdigest(), lines() if lines else None)
         )

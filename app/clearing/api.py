@@ -13,6 +13,7 @@ from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, prechecks, queries
 from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
+from app.clearing.choice_schemas import ChoiceQuery
 from app.clearing.deps import VisibleRequest
 from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
@@ -29,7 +30,6 @@ from app.clearing.schemas import (
 )
 from app.clearing.service import attachments, caution, control, review, submit
 from app.clearing.states import RequestState
-from app.contracts.periods import Period
 from app.core import sse
 from app.core.clock import Clock
 from app.core.db import Session
@@ -48,11 +48,11 @@ async def pre_checks(
     settings: SettingsDep,
     clock: ClockDep,
     request: Request,
-    period: Annotated[Period | None, Query()] = None,
+    query: Annotated[ChoiceQuery, Query()],
 ) -> PreChecksPublic:
-    """Read the operator's devices now and run every pre-check; nothing is changed."""
+    """Read the operator's devices now and run every pre-check of such a clearing; nothing is changed."""
     examiner = Examiner(database, request.app.state.agents, settings, clock)
-    examined, checks = await examiner.examine(operator_id, principal, period)
+    examined, checks = await examiner.examine(operator_id, principal, query)
     return PreChecksPublic(
         ok=prechecks.is_ok(checks),
         period=examined,

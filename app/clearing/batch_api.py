@@ -76,16 +76,22 @@ def retry_failed(
     batch_id: UUID,
     principal: ClearingExecutor,
     database: DatabaseDep,
+    settings: SettingsDep,
     clock: ClockDep,
     body: RetryFailedBody | None = None,
 ) -> BatchPublic:
     """Run every failed request of the batch again, with these warnings accepted. Always safe."""
-    accepted = body.accepted_warnings if body else None
+    body = body or RetryFailedBody()
+    verify_step_up(database, principal, body.password, settings=settings, clock=clock)
     with database.transaction() as session:
         queries.visible_batch(session, batch_id, principal)
         found = queries.locked_batch(session, batch_id)
         batches.retry_failed(
-            session, found, principal=principal, clock=clock, accepted_warnings=accepted
+            session,
+            found,
+            principal=principal,
+            clock=clock,
+            accepted_warnings=body.accepted_warnings,
         )
         return batch_public(session, found, principal)
 

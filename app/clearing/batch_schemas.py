@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from app.clearing.schemas import AcceptedWarnings, Phone, ShortText, Text, WarningPublic
+from app.clearing.schemas import AcceptedWarnings, PasswordBody, Phone, ShortText, Text, WarningPublic
 from app.clearing.states import BatchState, Kind, Mode, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
@@ -78,9 +78,7 @@ class BatchPublic(BaseModel):
     skipped: list[Skipped]
 
 
-class RetryFailedBody(BaseModel):
+class RetryFailedBody(PasswordBody):
     """POST /clearing-batches/{id}/retry-failed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     accepted_warnings: AcceptedWarnings = None

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.accounts.principal import Principal
 from app.clearing import facts, prechecks
+from app.clearing.choice_schemas import ChoiceQuery
 from app.clearing.effects import Choice
 from app.clearing.gathering import collect
 from app.clearing.looking import Look, look
@@ -32,15 +33,13 @@ class Examiner:
         self,
         operator_id: UUID,
         principal: Principal,
-        period: Period | None = None,
-        *,
-        wanted: RequestCreate | None = None,
+        wanted: RequestCreate | ChoiceQuery | None = None,
     ) -> tuple[Period, list[prechecks.Check]]:
-        """The period (default: the one due) and every check, of what is wanted. Raises NotFound.
+        """The period (default: the one due) and every check, of what is wanted. Raises NotFound, NoDevices.
 
         Without `wanted` it is a regular and full clearing.
         """
-        subject = await run_in_threadpool(self._subject, operator_id, principal, period, wanted)
+        subject = await run_in_threadpool(self._subject, operator_id, principal, wanted or ChoiceQuery())
         found = await look(self.database, self.agents, self.settings, subject, with_invoices=False)
         return subject.period, await run_in_threadpool(self._checks, subject, found)
 
@@ -48,12 +47,11 @@ class Examiner:
         self,
         operator_id: UUID,
         principal: Principal,
-        period: Period | None,
-        wanted: RequestCreate | None,
+        wanted: RequestCreate | ChoiceQuery,
     ) -> facts.Subject:
         with self.database.reading() as session:
             operator = operators_queries.visible(session, operator_id, principal)
-            if wanted is not None:
+            if isinstance(wanted, RequestCreate):
                 return facts.subject_of_operator(
                     session,
                     operator.id,
@@ -62,8 +60,10 @@ class Examiner:
                     exceptional=wanted.exceptional,
                     device_ids=wanted.device_ids,
                 )
-            due = period or facts.default_period(operator.lock_date, self.clock())
-            return facts.subject_of_operator(session, operator.id, Choice.usual(due))
+            due = wanted.period or facts.default_period(operator.lock_date, self.clock())
+            return facts.subject_of_operator(
+                session, operator.id, wanted.choice(due), device_ids=wanted.device_ids
+            )
 
     def _checks(self, subject: facts.Subject, found: Look) -> list[prechecks.Check]:
         with self.database.reading() as session:

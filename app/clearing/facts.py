@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.clearing import queries
 from app.clearing.effects import Choice
+from app.clearing.errors import NoDevices
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks.facts import Reported
 from app.clearing.states import Kind, Mode, Scope, TargetState
@@ -94,12 +95,9 @@ def subject_of_operator(
     exceptional: bool = False,
     device_ids: Sequence[UUID] | None = None,
 ) -> Subject:
-    """The devices in use of an operator (or these of them), for what is asked for."""
-    devices = [
-        device
-        for device in devices_queries.in_use_of_operator(session, operator_id)
-        if device_ids is None or device.id in device_ids
-    ]
+    """The devices in use of an operator (or these of them), for what is asked for. Raises NoDevices."""
+    in_use = devices_queries.in_use_of_operator(session, operator_id)
+    devices = chosen_devices(in_use, device_ids)
     enterprise = session.get_one(Enterprise, devices[0].enterprise_id) if devices else None
     return Subject(
         choice.period,
@@ -113,6 +111,15 @@ def subject_of_operator(
         tuple(_subject_device(device, choice.invoice_types) for device in devices),
         _subs(session, devices, choice.period, but={device.id for device in devices}),
     )
+
+
+def chosen_devices(
+    in_use: Sequence[Device], device_ids: Sequence[UUID] | None
+) -> list[Device]:
+    """Those that are asked for, without ids all. Raises NoDevices for one that is not among them."""
+    if device_ids is not None and not set(device_ids) <= {device.id for device in in_use}:
+        raise NoDevices("所选设备不属于该操作员或已注销", errors={"device_ids": "不属于该操作员"})
+    return [one for one in in_use if device_ids is None or one.id in device_ids]
 
 
 def default_period(lock_date: date | None, now: datetime) -> Period:

@@ -9,7 +9,6 @@ from uuid import UUID
 from app.accounts.principal import Principal
 from app.clearing import facts, queries
 from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, Sum, effects_of
-from app.clearing.errors import NoDevices
 from app.clearing.looking import Read, Readings, read_devices
 from app.clearing.models import ClearingRequest
 from app.clearing.service.submit import in_clearing_order
@@ -41,9 +40,7 @@ def of_operator(
     """
     operator = operators_queries.visible(session, operator_id, principal)
     devices = devices_queries.in_use_of_operator(session, operator.id)
-    if device_ids is not None and not set(device_ids) <= {device.id for device in devices}:
-        raise NoDevices("所选设备不属于该操作员或已注销", errors={"device_ids": "不属于该操作员"})
-    chosen = [one for one in devices if device_ids is None or one.id in device_ids]
+    chosen = facts.chosen_devices(devices, device_ids)
     return _effects(session, operator, choice, chosen, devices, readings or {})
 
 

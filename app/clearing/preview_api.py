@@ -6,13 +6,13 @@ from uuid import UUID
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from app.accounts.deps import Reader
 from app.clearing import facts, preview
-from app.clearing.effects import Choice, DeviceEffects, Effects, Kept, RegisterEffect, TypeEffect
+from app.clearing.choice_schemas import ChoiceQuery
+from app.clearing.effects import DeviceEffects, Effects, Kept, RegisterEffect, TypeEffect
 from app.clearing.looking import Readings
-from app.clearing.schemas import require_types_fit_scope
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
@@ -25,26 +25,10 @@ from app.operators import queries as operators_queries
 router = Router(tags=["清卡"])
 
 
-class PreviewQuery(BaseModel):
-    """The parameters of a clearing request, as far as its effects depend on them."""
+class PreviewQuery(ChoiceQuery):
+    """What is to be cleared, and whether by what the devices show now."""
 
-    mode: Mode = Mode.REGULAR
-    kind: Kind = Kind.DEVICE
-    scope: Scope = Scope.FULL
-    invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
-    period: Period | None = Field(default=None, description="default: the one due")
-    device_ids: list[UUID] | None = Field(default=None, max_length=100)
     read: bool = Field(default=False, description="ask the devices first; takes seconds")
-
-    @model_validator(mode="after")
-    def _types_fit_scope(self) -> Self:
-        require_types_fit_scope(self.scope, self.invoice_types)
-        return self
-
-    def choice(self, period: Period) -> Choice:
-        """What is asked for, of this period."""
-        types = tuple(dict.fromkeys(self.invoice_types))
-        return Choice(self.mode, self.kind, self.scope, types, period)
 
 
 class TypeEffectPublic(BaseModel):

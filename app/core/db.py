@@ -1,5 +1,6 @@
 """The database: engine, sessions, column types. SQLite by default, PostgreSQL for several processes."""
 
+import sqlite3
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,9 +12,11 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
+from app.core.turns import Turns
 from app.core.versions import Remembered, Versions
 
 SQLModel.metadata.naming_convention = {
@@ -27,6 +30,9 @@ SQLModel.metadata.naming_convention = {
 _ON_COMMIT = "qingka_on_commit"
 _BEGIN = "qingka_begin"
 """How a transaction begins on SQLite; "" leaves it to the statement, which is one of its own then."""
+_WRITING = "BEGIN IMMEDIATE"
+_TURN = "qingka_turn"
+"""In the notes of a connection: it has the turn to write."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -111,7 +117,8 @@ class Database:
     """An engine with two kinds of sessions.
 
     On SQLite a transaction that starts reading and then writes can fail half way; writers therefore
-    take the write lock first (BEGIN IMMEDIATE) and wait for each other for up to `busy_seconds`.
+    take the write lock first (BEGIN IMMEDIATE) and wait for each other for up to `busy_seconds`: those of
+    this process in a row (app.core.turns), the first of them for other processes.
     """
 
     def __init__(self, url: str, *, pool_size: int = 30, busy_seconds: float = 30.0) -> None:
@@ -131,8 +138,12 @@ class Database:
         self.engine = sa.create_engine(self.url, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            event.listen(self.engine, "begin", self._begin_sqlite)
+            event.listen(self.engine, "checkin", self._give_turn)
+            event.listen(self.engine, "invalidate", self._give_turn)
+        self._turns = Turns()
+        self._busy_seconds = busy_seconds
+        self._writer = self.engine.execution_options(**{_BEGIN: _WRITING})
         self.versions = Versions(self.engine)
         self.remembered = Remembered()
         alone = {_BEGIN: ""} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
@@ -166,6 +177,20 @@ class Database:
             callbacks: list[Callable[[], None]] = session.info.pop(_ON_COMMIT, [])
         for callback in callbacks:
             callback()
+
+    def _begin_sqlite(self, connection: sa.Connection) -> None:
+        begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if begin == _WRITING:
+            if not self._turns.take(self._busy_seconds):
+                locked = sqlite3.OperationalError("database is locked")
+                raise sa.exc.OperationalError(begin, None, locked)
+            connection.info[_TURN] = True  # from here on it comes back however this ends
+        if begin:
+            connection.exec_driver_sql(begin)
+
+    def _give_turn(self, _: Any, record: ConnectionPoolEntry, *__: Any) -> None:
+        if record.info.pop(_TURN, False):
+            self._turns.give()
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -214,12 +239,6 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
-    if begin:
-        connection.exec_driver_sql(begin)
 
 
 __all__ = [

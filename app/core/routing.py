@@ -1,7 +1,7 @@
 """Routers of the server: one flat list of routes, and plain endpoints on threads of our own."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from enum import Enum
 from functools import wraps
@@ -11,10 +11,13 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.utils import generate_unique_id
 from starlette.routing import BaseRoute, Match, compile_path
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from app.core.db import ReadingSession
 from app.core.threads import on_thread
+
+READING = "qingka.reading"
+"""Where in the scope a request keeps its session for reading, which its route closes."""
 
 
 class Route(APIRoute):
@@ -34,6 +37,52 @@ class Route(APIRoute):
         if not scope["path"].startswith(self.beginning) and not scope.get("root_path"):
             return Match.NONE, {}
         return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, then give back what was read with, unless the endpoint's own thread has done so already."""
+        try:
+            await super().handle(scope, receive, send)
+        finally:
+            session: ReadingSession | None = scope.get(READING)
+            if session is not None and session.in_transaction():
+                await on_thread(session.close)
+
+
+class Index(BaseRoute):
+    """Stands before all routes and finds the one of a request among those whose paths begin as its own does.
+
+    Only for what matches altogether; whatever else there is to say (a wrong method, a missing slash, no such
+    page) is left to the routes behind it.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        """Raises ValueError for a path whose beginning is a parameter: it would be found too late."""
+        self._routes: dict[tuple[str, ...], list[Route]] = {}
+        for route in routes:
+            if isinstance(route, Route):
+                key = _beginning(route.path)
+                if any("{" in part for part in key):
+                    raise ValueError(f"{route.path} begins with a parameter")
+                self._routes.setdefault(key, []).append(route)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As the route that answers, or not at all."""
+        if scope["type"] == "http" and not scope.get("root_path"):
+            for route in self._routes.get(_beginning(scope["path"]), ()):
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    return match, found
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """By the route that was found."""
+        await scope["route"].handle(scope, receive, send)
+
+
+def _beginning(path: str) -> tuple[str, ...]:
+    """`/api/v1/operators/…` → api, v1, operators; `/clearing/…` → clearing."""
+    parts = path.split("/", 4)
+    return tuple(parts[1:4] if parts[1] == "api" else parts[1:2])
 
 
 class Router(APIRouter):

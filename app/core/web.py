@@ -1,6 +1,6 @@
 """What routes share: sessions of the database, settings and the clock, as dependencies."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
-from app.core.threads import on_thread
+from app.core.routing import READING
 from app.settings import Settings
 
 
@@ -47,14 +47,11 @@ async def _client_ip(request: Request) -> str:
     return client_ip(request)
 
 
-async def _reading(request: Request) -> AsyncIterator[Session]:
+async def _reading(request: Request) -> Session:
+    """The route closes it (app.core.routing): a generator that does costs more than a select."""
     session = database_of(request).open_reading()
-    try:
-        yield session
-    finally:
-        # A plain endpoint has closed it on its own thread (app.core.routing).
-        if session.in_transaction():
-            await on_thread(session.close)
+    request.scope[READING] = session
+    return session
 
 
 def _writing(request: Request) -> Iterator[Session]:
@@ -79,7 +76,7 @@ async def _page_request(
     return PageRequest(limit, cursor or None)
 
 
-Reading = Annotated[Session, Depends(_reading, scope="function")]
+Reading = Annotated[Session, Depends(_reading)]
 """A session for reading."""
 
 Writing = Annotated[Session, Depends(_writing, scope="function")]

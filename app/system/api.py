@@ -1,7 +1,7 @@
 """REST API of the system: information. Health and metrics stand outside /api (see probes)."""
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.deps import Reader
 from app.core.routing import Router
@@ -24,13 +24,16 @@ class SystemPublic(BaseModel):
     operators: int
     devices: int
     simulated: bool
-    update_notice: str
+    update_notice: str = Field(description="有新版本 …; empty: none is known")
+    update_url: str = Field(description="where to read about the newer version")
+    update_notes: str
 
 
 @router.get("/system")
 def system(request: Request, principal: Reader) -> SystemPublic:
-    """Version, schema, database, uptime."""
+    """Version, schema, database, uptime, and the newer version if one is known."""
     found = status_of(request)
+    update = found.update
     return SystemPublic(
         version=found.version,
         schema_version=found.schema,
@@ -41,5 +44,7 @@ def system(request: Request, principal: Reader) -> SystemPublic:
         operators=found.operators,
         devices=found.devices,
         simulated=found.simulated,
-        update_notice=found.update_notice,
+        update_notice=update.notice if update else "",
+        update_url=update.url if update else "",
+        update_notes=update.notes if update else "",
     )

@@ -53,8 +53,17 @@ class HealthItem:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateNotice:
+    """A newer version: the sentence, where to read about it, and what it brings."""
+
+    text: str
+    url: str
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
 class AboutPage:
-    """about.html. `update_notice` is "" when there is none."""
+    """about.html. `update` is None when no newer version is known."""
 
     software_version: str
     schema: str
@@ -67,4 +76,4 @@ class AboutPage:
     data_dir: str
     health: tuple[HealthItem, ...]
     agents: tuple[AgentInfo, ...]
-    update_notice: str = ""
+    update: UpdateNotice | None = None

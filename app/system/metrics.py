@@ -6,10 +6,9 @@ somebody who sees all enterprises.
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Annotated, cast
+from typing import cast
 
 from fastapi import Depends, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -31,19 +30,14 @@ from app.system import queries
 
 router = Router(include_in_schema=False)
 
-_bearer = HTTPBearer(auto_error=False)
 _FORWARDED = ("forwarded", "x-forwarded-for")
 
 
-def _may_see(
-    request: Request,
-    response: Response,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> None:
+def _may_see(request: Request, response: Response) -> None:
     """Raises Unauthenticated or Forbidden."""
     if _is_local(request):
         return
-    principal = identify(request, response, bearer)
+    principal = identify(request, response)
     if not principal.can(Permission.READ) or principal.enterprise_ids is not None:
         raise Forbidden("指标包含全部企业的数据")
 

@@ -20,6 +20,7 @@ from app.system.contexts import (
     HealthItem,
     HelpEntry,
     HelpPage,
+    UpdateNotice,
 )
 from app.system.status import examine, status_of
 
@@ -71,6 +72,7 @@ def about_page(
     """系统信息; paths of the server are for admins only."""
     found = status_of(request)
     findings = examine(database, settings, clock)
+    update = found.update
     page = AboutPage(
         software_version=found.version,
         schema=found.schema,
@@ -86,5 +88,6 @@ def about_page(
             AgentInfo(agent.name, agent.state, agent.version, agent.last_seen_at)
             for agent in devices_queries.all_agents(session)
         ),
+        update=UpdateNotice(update.notice, update.url, update.notes) if update else None,
     )
     return render(request, "about.html", page)

@@ -9,7 +9,7 @@ from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.states import Result
 from app.core.db import Session
 from app.devices.models import Agent, Device, DeviceState
-from app.notifications.models import Event
+from app.notifications.models import Event, Job
 from app.operators.models import Operator
 
 
@@ -60,6 +60,12 @@ def events_waiting(session: Session) -> int:
     """Events of the outbox that nobody has spread yet."""
     wanted = select(sa.func.count()).where(col(Event.spread_at).is_(None))
     return int(session.exec(wanted).one())
+
+
+def job_state(session: Session, name: str) -> dict[str, Any]:
+    """What a recurring job remembers; nothing before it was entered."""
+    job = session.get(Job, name)
+    return {} if job is None else job.state
 
 
 def _counts(session: Session, column: Any) -> dict[str, int]:

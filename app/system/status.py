@@ -9,16 +9,17 @@ from fastapi import Request
 from app import __version__
 from app.backups import service as backups_service
 from app.core import migrate
-from app.core.clock import Clock
+from app.core.clock import Clock, local
 from app.core.db import Database
-from app.core.web import clock_of, database_of
+from app.core.web import clock_of, database_of, settings_of
 from app.settings import Settings
-from app.system import queries
+from app.system import queries, updates
+from app.system.updates import Release, UpdateCheckFailed
 
 
 @dataclass(frozen=True, slots=True)
 class SystemStatus:
-    """关于 / 系统信息."""
+    """关于 / 系统信息. `update` is a release newer than this program, as last heard of."""
 
     version: str
     schema: str
@@ -29,7 +30,7 @@ class SystemStatus:
     operators: int
     devices: int
     simulated: bool
-    update_notice: str
+    update: Release | None
 
 
 def status_of(request: Request) -> SystemStatus:
@@ -38,6 +39,7 @@ def status_of(request: Request) -> SystemStatus:
     started_at: datetime = request.app.state.started_at
     with database.reading() as session:
         operators, devices = queries.totals(session)
+        update = updates.known(session, settings_of(request)).newer
     return SystemStatus(
         version=__version__,
         schema=migrate.current_revision(database) or "",
@@ -48,7 +50,7 @@ def status_of(request: Request) -> SystemStatus:
         operators=operators,
         devices=devices,
         simulated=bool(request.app.state.simulated),
-        update_notice="",
+        update=update,
     )
 
 
@@ -63,7 +65,10 @@ class Finding:
 
 def examine(database: Database, settings: Settings, clock: Clock) -> list[Finding]:
     """What `doctor` and the page of system information say of the server's own health."""
-    return [_database(database), _schema(database), _backup_target(settings)]
+    findings = [_database(database), _schema(database), _backup_target(settings)]
+    if settings.update_url and all(one.severity == "ok" for one in findings[:2]):
+        findings.append(_updates(database, settings))
+    return findings
 
 
 def is_ready(database: Database) -> bool:
@@ -99,3 +104,17 @@ def _backup_target(settings: Settings) -> Finding:
     if free < settings.backup_min_free_mb << 20:
         return Finding("blocking", f"备份空间不足，剩 {free >> 20} MB", "清理磁盘或更换备份目录。")
     return Finding("ok", f"备份目录可写，剩 {free >> 30} GB")
+
+
+def _updates(database: Database, settings: Settings) -> Finding:
+    """How the last look for updates went; nobody is asked here."""
+    with database.reading() as session:
+        memory = updates.known(session, settings)
+    worked = f"上次成功 {local(memory.checked_at):%Y-%m-%d %H:%M}" if memory.checked_at else ""
+    if memory.error:
+        text = f"{UpdateCheckFailed.title}：{memory.error}（{worked or '还没有成功过'}）"
+        return Finding("warning", text, UpdateCheckFailed.remedy)
+    if not worked:
+        return Finding("ok", "还没有检查过更新")
+    said = memory.newer.notice if memory.newer else "没有新版本"
+    return Finding("ok", f"{said}，{worked}")

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app import error_handlers
 from app.accounts import api, pages, service
-from app.accounts.deps import CurrentPrincipal, principal_of, require
+from app.accounts.deps import CurrentPrincipal, Permitted, principal_of
 from app.accounts.models import Account
 from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
 from app.accounts.service import AccountDraft
@@ -104,7 +104,7 @@ def _probe_routes() -> APIRouter:
     for permission in Permission:
         name = permission.value.replace(":", "-")
 
-        @router.get(f"/api/v1/probe/{name}", dependencies=[Depends(require(permission))])
+        @router.get(f"/api/v1/probe/{name}", dependencies=[Depends(Permitted(permission))])
         def allowed() -> dict[str, bool]:
             return {"allowed": True}
 

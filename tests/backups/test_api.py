@@ -13,7 +13,6 @@ from starlette.testclient import TestClient
 
 from app import error_handlers
 from app.accounts import service as accounts_service
-from app.accounts.deps import signed_in
 from app.accounts.principal import (
     ROLE_PERMISSIONS,
     SYSTEM,
@@ -30,6 +29,7 @@ from app.core.db import Database
 from app.core.ids import new_id
 from app.layout import layout
 from app.settings import Settings
+from tests.acting import act_as
 
 PASSWORD = "whole path 2468"
 
@@ -74,7 +74,7 @@ def app(database: Database, settings: Settings, admin: Principal, clock: Any) ->
     app.state.layout = layout
     app.state.simulated = False
     app.state.principal = admin
-    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(api, prefix="/api/v1")
     app.include_router(pages)

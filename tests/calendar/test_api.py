@@ -11,11 +11,11 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import Permission, Principal, PrincipalKind
 from app.audit.models import AuditRecord
 from app.calendar import api
 from app.core.db import Database
+from tests.acting import act_as
 
 NOTICE = {
     "month": "2024-02",
@@ -42,7 +42,7 @@ def app(database: Database) -> FastAPI:
     app.state.clock = lambda: datetime(2024, 2, 1, tzinfo=UTC)
     error_handlers.install(app)
     app.include_router(api.router, prefix="/api/v1")
-    app.dependency_overrides[signed_in] = lambda: _principal(*Permission)
+    act_as(app, lambda: _principal(*Permission))
     return app
 
 
@@ -119,7 +119,7 @@ def test_bad_overrides_are_refused(client: TestClient, change: dict[str, Any]) -
 
 
 def test_who_may(app: FastAPI, client: TestClient) -> None:
-    app.dependency_overrides[signed_in] = lambda: _principal(Permission.READ)
+    act_as(app, lambda: _principal(Permission.READ))
     assert _february(client)["month"] == "2024-02"
     assert client.post("/api/v1/calendar/overrides", json=NOTICE).status_code == 403
     assert client.delete(f"/api/v1/calendar/overrides/{uuid4()}").status_code == 403

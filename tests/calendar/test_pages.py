@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.audit.models import AuditRecord
 from app.calendar import pages
 from app.calendar.models import CalendarOverride
 from app.core.db import Database
 from app.layout import layout
+from tests.acting import act_as
 
 URL = "/settings/calendar"
 NOTICE = {
@@ -48,12 +48,7 @@ def app(database: Database) -> FastAPI:
     app.state.simulated = False
     app.state.principal = _principal(Role.ADMIN)
 
-    def someone(request: Request) -> Principal:
-        principal: Principal = request.app.state.principal
-        request.state.principal = principal
-        return principal
-
-    app.dependency_overrides[signed_in] = someone
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(pages.router)
     return app

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
 from app.clearing import queries
 from app.clearing.api import router as clearing_api
@@ -47,6 +46,7 @@ from app.operators import service as operators_service
 from app.operators.api import router as operators_api
 from app.operators.schemas import OperatorCreate
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 DUE = "2026-10"
@@ -384,7 +384,7 @@ def app(office: Office) -> FastAPI:
     app.state.layout = layout
     app.state.simulated = False
     app.state.principal = principal_of(Role.ADMIN)
-    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     for router in (record_files_api, clearing_api, preview_api, reconciliation_api, operators_api):
         app.include_router(router, prefix="/api/v1")

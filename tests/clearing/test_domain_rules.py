@@ -164,10 +164,16 @@ def test_rule_5_all_is_reported_before_any_is_cleared_and_sub_machines_go_first(
     main, sub = subject.device_ids
     asked: list[tuple[OperationKind, Any]] = []
 
-    async def perform(_: Attempt, device_id: Any, kind: OperationKind, __: object) -> Operation:
+    async def perform(
+        attempt: Attempt,
+        device_id: Any,
+        kind: OperationKind,
+        _: object,
+        then: operations.AfterSuccess | None,
+    ) -> None:
         asked.append((kind, device_id))
         now = office.clock()
-        return Operation(
+        done = Operation(
             id=request_id,
             device_number=NUMBER,
             kind=kind,
@@ -176,6 +182,8 @@ def test_rule_5_all_is_reported_before_any_is_cleared_and_sub_machines_go_first(
             created_at=now,
             updated_at=now,
         )
+        if then is not None:
+            await attempt.write(then, done)
 
     monkeypatch.setattr(operations, "perform", perform)
     agents = AgentClients(office.database, office.settings)

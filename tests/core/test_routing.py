@@ -1,6 +1,7 @@
 """Routers in routers give one flat list; a plain endpoint and what it reads with stay on one thread."""
 
 import threading
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -9,7 +10,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from app.core.db import Database, ReadingSession
-from app.core.routing import Route, Router
+from app.core.routing import Index, Route, Router
 from app.core.web import Reading
 
 
@@ -87,11 +88,18 @@ def test_options_and_strange_routes_are_refused() -> None:
         Router().include_router(strange)
 
 
+def test_a_path_that_begins_with_a_parameter_is_not_indexed() -> None:
+    router = Router()
+    router.add_api_route("/{anything}/a", _app, response_model=None)
+    with pytest.raises(ValueError, match="anything"):
+        Index(router.routes)
+
+
 def test_a_plain_endpoint_runs_on_a_thread() -> None:
     assert TestClient(_app()).get("/api/v1/things/7").json()["main"] is False
 
 
-def _ask(database: Database, *, plain: bool) -> list[ReadingSession]:
+def _ask(database: Database, kind: str) -> list[ReadingSession]:
     """The sessions a route was given, after it has answered."""
     seen: list[ReadingSession] = []
     router = Router()
@@ -110,16 +118,25 @@ def _ask(database: Database, *, plain: bool) -> list[ReadingSession]:
     async def endpoint_of_loop(noted: Noted) -> bool:
         return noted.in_transaction()
 
-    router.add_api_route("/", endpoint if plain else endpoint_of_loop)
+    def endpoint_not_reached(noted: Noted, number: int) -> None:
+        raise AssertionError
+
+    endpoints: dict[str, Callable[..., Any]] = {
+        "plain": endpoint,
+        "loop": endpoint_of_loop,
+        "not reached": endpoint_not_reached,
+    }
+    router.add_api_route("/", endpoints[kind], response_model=None)
     app = FastAPI()
     app.state.database = database
     app.router.routes += router.routes
-    assert TestClient(app).get("/").json() is True
+    answer = TestClient(app).get("/")
+    assert answer.status_code == 422 if kind == "not reached" else answer.json() is True
     return seen
 
 
-@pytest.mark.parametrize("plain", [True, False])
-def test_what_was_read_with_is_given_back(any_database: Database, plain: bool) -> None:
-    (session,) = _ask(any_database, plain=plain)
+@pytest.mark.parametrize("kind", ["plain", "loop", "not reached"])
+def test_what_was_read_with_is_given_back(any_database: Database, kind: str) -> None:
+    (session,) = _ask(any_database, kind)
     assert not session.in_transaction()
     assert any_database.engine.pool.status().count("Current Checked out connections: 0") == 1

@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
@@ -38,6 +37,7 @@ from app.devices.models import Device
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 CLOCK = datetime(2026, 12, 9, 10, 0, 3)
@@ -256,7 +256,7 @@ def app(database: Database, settings: Settings, admin: Principal) -> FastAPI:
     app.state.settings = settings
     app.state.clock = lambda: NOW
     app.state.principal = admin
-    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(router, prefix="/api/v1")
     return app

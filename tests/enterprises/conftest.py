@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.core.db import Database
 from app.core.ids import new_id
 from app.enterprises.api import router
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def app(database: Database, tmp_path: Path, admin: Principal) -> FastAPI:
     app.state.settings = Settings(data_dir=tmp_path)
     app.state.clock = lambda: NOW
     app.state.principal = admin
-    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(router, prefix="/api/v1")
     return app

@@ -6,11 +6,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.core.db import Database
 from app.core.ids import new_id
@@ -20,6 +19,7 @@ from app.inspections.context import Context
 from app.inspections.pages import router as pages
 from app.layout import layout
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -85,12 +85,7 @@ def app(database: Database, settings: Settings, clock: MovedClock, admin: Princi
     app.state.simulated = False
     app.state.principal = admin
 
-    def someone(request: Request) -> Principal:
-        principal: Principal = request.app.state.principal
-        request.state.principal = principal
-        return principal
-
-    app.dependency_overrides[signed_in] = someone
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(api, prefix="/api/v1")
     app.include_router(pages)

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.contracts.devices import DeviceInvoice, DeviceKind, InvoiceStatus, InvoiceType
 from app.core.db import Database, Session
@@ -22,6 +21,7 @@ from app.invoices.api import router
 from app.invoices.models import Invoice
 from app.operators.models import Operator
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -131,7 +131,7 @@ def app(database: Database, tmp_path: Path, admin: Principal) -> FastAPI:
     app.state.settings = Settings(data_dir=tmp_path)
     app.state.clock = lambda: NOW
     app.state.principal = admin
-    app.dependency_overrides[signed_in] = lambda: app.state.principal
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(router, prefix="/api/v1")
     return app

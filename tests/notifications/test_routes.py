@@ -8,12 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.models import Account
 from app.accounts.principal import Principal, PrincipalKind, Role
 from app.audit.models import AuditRecord
@@ -29,6 +28,7 @@ from app.notifications.sender import Sender
 from app.notifications.webhooks_api import router as webhooks_api
 from app.settings import Settings
 from app.system.pages import help_entries
+from tests.acting import act_as
 
 API = "/api/v1"
 PASSWORD = "correct horse battery"
@@ -66,12 +66,7 @@ def app(
     app.state.simulated = False
     app.state.principal = make_principal(account)
 
-    def someone(request: Request) -> Principal:
-        principal: Principal = request.app.state.principal
-        request.state.principal = principal
-        return principal
-
-    app.dependency_overrides[signed_in] = someone
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     for router in (api, webhooks_api):
         app.include_router(router, prefix=API)

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.core.db import Database
 from app.core.ids import new_id
 from app.layout import layout
 from app.pages import router
 from app.settings import Settings
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -29,12 +29,6 @@ def principal_of(role: Role) -> Principal:
         roles=frozenset({role}),
         permissions=ROLE_PERMISSIONS[role],
     )
-
-
-def _signed_in(request: Request) -> Principal:
-    principal: Principal = request.app.state.principal
-    request.state.principal = principal  # the layout looks there
-    return principal
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def app(database: Database, tmp_path: Path) -> FastAPI:
     app.state.simulated = False
     app.state.started_at = NOW
     app.state.principal = principal_of(Role.ADMIN)
-    app.dependency_overrides[signed_in] = _signed_in
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(router)
     return app

@@ -18,7 +18,6 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import Permission, Principal, PrincipalKind, Role
 from app.audit import offline, service
 from app.audit.actions import AuditAction
@@ -29,6 +28,7 @@ from app.audit.models import AuditCheckpoint, AuditRecord
 from app.core.db import Database
 from app.settings import Settings
 from app.system import audit_api, audit_cli, audit_pages
+from tests.acting import act_as
 
 SECRET = "a root secret for tests"
 START = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
@@ -79,7 +79,7 @@ def app(filled: Database, tmp_path: Path) -> FastAPI:
     error_handlers.install(app)
     app.include_router(audit_api.router, prefix="/api/v1")
     app.include_router(audit_pages.router)
-    app.dependency_overrides[signed_in] = lambda: _principal(Permission.AUDIT_READ)
+    act_as(app, lambda: _principal(Permission.AUDIT_READ))
     return app
 
 
@@ -183,7 +183,7 @@ def test_export_verifies_offline_and_is_on_record(
 
 
 def test_without_permission(app: FastAPI, client: TestClient, filled: Database) -> None:
-    app.dependency_overrides[signed_in] = lambda: _principal(Permission.READ)
+    act_as(app, lambda: _principal(Permission.READ))
     for path in ("", "/verify", "/checkpoint", "/export"):
         response = client.get(f"{API}{path}")
         assert (response.status_code, response.json()["code"]) == (403, "forbidden")

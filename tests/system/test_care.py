@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlmodel import select
 from starlette.testclient import TestClient
@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from app import error_handlers
 from app.accounts import service as accounts_service
-from app.accounts.deps import signed_in
 from app.accounts.models import Account, AccountSession, SignInAttempt
 from app.accounts.principal import ROLE_PERMISSIONS, Permission, Principal, PrincipalKind, Role
 from app.audit.actions import AuditAction
@@ -42,6 +41,7 @@ from app.system.idempotency import KEPT_FOR
 from app.system.maintenance import Task
 from app.system.models import IdempotencyKey
 from app.system.scrubbing import Scrubber
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 ADMIN = Principal(
@@ -78,11 +78,7 @@ def client(database: Database, settings: Settings) -> Iterator[TestClient]:
         "version": "",
     }
 
-    def someone(request: Request) -> Principal:
-        principal: Principal = request.app.state.principal
-        return principal
-
-    app.dependency_overrides[signed_in] = someone
+    act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
     app.include_router(care.router)
     app.include_router(care.api_router, prefix="/api/v1")

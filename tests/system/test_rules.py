@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app import error_handlers
-from app.accounts.deps import signed_in
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.audit.actor import SYSTEM
 from app.audit.models import AuditRecord
@@ -28,6 +27,7 @@ from app.system import maintenance
 from app.system.maintenance import Task
 from app.system.rules import RULES, Rules
 from app.system.rules_pages import api_router, router
+from tests.acting import act_as
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 ADMIN = Principal(
@@ -55,11 +55,7 @@ def client(database: Database, settings: Settings) -> Iterator[TestClient]:
     app.state.layout = layout
     app.state.simulated = False
 
-    def someone(request: Request) -> Principal:
-        request.state.principal = ADMIN
-        return ADMIN
-
-    app.dependency_overrides[signed_in] = someone
+    act_as(app, lambda: ADMIN)
     error_handlers.install(app)
     app.include_router(router)
     app.include_router(api_router, prefix="/api/v1")

@@ -97,7 +97,7 @@ def _add_with_sheet(
                 yield row
 
         writer.add_lines(f"{table.name}.jsonl", both())
-        writer.add_file(f"{table.name}.xlsx", sheet.finish())
+        writer.add_file(f"{table.name}.xlsx", sheet.finish(), packed=True)
 
 
 def _database_digests(database: Database, content: Content) -> dict[str, tuple[int, str]]:

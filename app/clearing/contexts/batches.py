@@ -67,7 +67,8 @@ class BatchPage:
     """clearing/batch.html; its table alone (header X-Fragment: rows) is clearing/batch_rows.html.
 
     `counts` are requests by state, `done` how many are at their end, `live` whether any goes on.
-    `warnings` are those at which failed requests stopped, to be accepted with the retry.
+    `warnings` are those at which failed requests stopped, to be accepted with the retry; `accepted_warnings`
+    and `errors` show a retry that was refused again, never with its password.
     """
 
     id: str
@@ -85,6 +86,8 @@ class BatchPage:
     can_control: bool
     warnings: tuple[WarningGroup, ...] = ()
     dialog_open: bool = False
+    accepted_warnings: tuple[str, ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """批量清卡: the list, and one as it runs: watch it, pause, resume, retry, its result (/clearing/batches)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from app.accounts.deps import ClearingExecutor, Reader
 from app.accounts.principal import Permission, Principal
+from app.accounts.service.step_up import StepUpFailed, verify_step_up
 from app.clearing import batch_export, queries
 from app.clearing.batch_warnings import grouped
 from app.clearing.contexts.batches import (
@@ -28,7 +30,7 @@ from app.core.db import Database, Session
 from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, Reading
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 
 router = Router(prefix="/clearing/batches")
 
@@ -59,13 +61,19 @@ def batch_page(
     confirm: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
     """The progress of each request; ?confirm=1 shows the dialog of the retry."""
+    page = replace(_page(session, batch_id, principal), dialog_open=confirm)
+    template = "clearing/batch_rows.html" if x_fragment == "rows" else "clearing/batch.html"
+    return render(request, template, page)
+
+
+def _page(session: Session, batch_id: UUID, principal: Principal) -> BatchPage:
     found = queries.visible_batch(session, batch_id, principal)
     rows = queries.rows_of_batch(session, batch_id, principal)
     counts = {
         state.value: count for state, count in queries.batch_counts(session, batch_id).items()
     }
     done = sum(count for state, count in counts.items() if state in ENDED_STATES)
-    page = BatchPage(
+    return BatchPage(
         id=str(found.id),
         number=found.number,
         state=found.state,
@@ -96,10 +104,7 @@ def batch_page(
         live=done < len(rows),
         can_control=principal.can(Permission.CLEARING_EXECUTE),
         warnings=_open_warnings(rows),
-        dialog_open=confirm,
     )
-    template = "clearing/batch_rows.html" if x_fragment == "rows" else "clearing/batch.html"
-    return render(request, template, page)
 
 
 def _open_warnings(rows: Sequence[tuple[ClearingRequest, str, str]]) -> tuple[WarningGroup, ...]:
@@ -154,9 +159,12 @@ def resume(
 @router.post("/{batch_id}/retry-failed")
 def retry_failed(
     batch_id: UUID,
+    request: Request,
     principal: ClearingExecutor,
     database: DatabaseDep,
+    settings: SettingsDep,
     clock: ClockDep,
+    password: Annotated[str, Form(max_length=200)] = "",
     accepted_warnings: Annotated[list[str] | None, Form(max_length=40)] = None,
 ) -> Response:
     """重试失败的申请: always safe. Warnings that are not ticked stop their requests again."""
@@ -170,6 +178,14 @@ def retry_failed(
             accepted_warnings=accepted_warnings,
         )
 
+    try:
+        verify_step_up(database, principal, password, settings=settings, clock=clock)
+    except StepUpFailed as error:
+        with database.reading() as session:
+            page = _page(session, batch_id, principal)
+        ticked = tuple(accepted_warnings or ())
+        page = replace(page, dialog_open=True, accepted_warnings=ticked, errors=dict(error.errors))
+        return render(request, "clearing/batch.html", page, status_code=error.status)
     return _change(database, batch_id, principal, change)
 
 

@@ -193,7 +193,7 @@ async def start_clearing(
         wanted = form.wanted(operator_id)
         _require_previewed(form.previewed, wanted)
         await run_in_threadpool(identify)
-        _, checks = await examiner.examine(operator_id, principal, wanted=wanted)
+        _, checks = await examiner.examine(operator_id, principal, wanted)
         _require_accepted(checks, wanted)
         request_id, running = await run_in_threadpool(keep, wanted, checks)
     except QingkaError as error:

@@ -37,6 +37,7 @@ class Engine:
         self.context = context
         self.executor_id = executor_id
         self._lost = LostWorkflows(run.executing)
+        self._said_alive = float("-inf")
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._sweeper = threading.Thread(
@@ -46,7 +47,7 @@ class Engine:
     def start(self) -> None:
         """Launch the engine, recover what this executor had running, begin to sweep."""
         run.bind(self.context)
-        processes.say_alive(self.context, self.executor_id)
+        self._say_alive()
         DBOS(config=self._config())
         DBOS.launch()
         DBOS.register_queue(
@@ -110,11 +111,17 @@ class Engine:
         """Start what is due; start what is running without a workflow; end what a workflow left open."""
         if self._stopping.is_set():
             return
-        processes.say_alive(self.context, self.executor_id)
+        self._say_alive()
         self._take_over()
         self._take_up_lost()
         start_due(self.context.database, self.context.settings, self.context.clock)
         self._match_requests()
+
+    def _say_alive(self) -> None:
+        """Not at every sweep: there is one whenever a clearing is started, and this is a commit."""
+        if monotonic() - self._said_alive >= processes.ALIVE_EVERY.total_seconds():
+            processes.say_alive(self.context, self.executor_id)
+            self._said_alive = monotonic()
 
     def _take_over(self) -> None:
         for silent in processes.silent(self.context, self.executor_id):

@@ -5,6 +5,7 @@ most once. An answer that gets lost is therefore found again by asking for the s
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
@@ -27,7 +28,7 @@ from app.contracts.operations import (
     StepState,
 )
 from app.contracts.periods import Period
-from app.core.db import Session
+from app.core.db import Session, on_commit
 from app.core.ids import new_id
 from app.devices.agent_client import AgentClient
 from app.devices.models import Device
@@ -36,6 +37,8 @@ from app.errors import QingkaError
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Growing waits between two looks at an operation; the last one repeats."""
+
+AfterSuccess = Callable[[Session, ClearingRequest, Operation], None]
 
 TRANSIENT = frozenset({"agent.unreachable", "agent.failed"})
 """Errors of the hop to the agent that say nothing about the operation itself."""
@@ -55,11 +58,16 @@ class _Call:
 
 
 async def perform(
-    attempt: Attempt, device_id: UUID, kind: OperationKind, percent: tuple[int, int]
-) -> Operation:
+    attempt: Attempt,
+    device_id: UUID,
+    kind: OperationKind,
+    percent: tuple[int, int],
+    then: AfterSuccess | None = None,
+) -> None:
     """Have the device do it and wait for the outcome. Raises StageFailed or GaveUp.
 
-    `percent` is where the request's progress stands at the start and at the end of the operation.
+    `percent` is where the request's progress stands at the start and at the end of the operation. `then` is
+    called in the transaction that keeps a success.
     """
     call = await _prepare(attempt, device_id, kind)
     operation = await _submit(attempt, call, device_id)
@@ -73,11 +81,9 @@ async def perform(
         await asyncio.sleep(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)])
         looks += 1
         operation = await _look(call, operation)
-    await watch.show(operation)
-    await attempt.write(_resumed, attempt)
+    await attempt.write(_keep_outcome, attempt, watch, operation, then)
     if operation.state is OperationState.FAILED:
         raise StageFailed(_failure(operation))
-    return operation
 
 
 async def _prepare(attempt: Attempt, device_id: UUID, kind: OperationKind) -> _Call:
@@ -202,8 +208,18 @@ def _attention(
     outcome.need_attention(session, request, failure, clock=attempt.context.clock)
 
 
-def _resumed(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+def _keep_outcome(
+    session: Session,
+    request: ClearingRequest,
+    attempt: Attempt,
+    watch: "_Watch",
+    operation: Operation,
+    then: AfterSuccess | None,
+) -> None:
+    watch.write_new(session, request, operation)
     outcome.resume(session, request, clock=attempt.context.clock)
+    if then is not None and operation.state is OperationState.SUCCEEDED:
+        then(session, request, operation)
 
 
 def _give_up(
@@ -247,29 +263,25 @@ class _Watch:
         self.shown: set[tuple[int, StepState]] = set()
 
     async def show(self, operation: Operation) -> None:
-        """Write what is new, in one transaction; nothing when nothing is."""
-        new = [
+        """Write what is new, in a transaction of its own; nothing when nothing is."""
+        if self._new(operation):
+            await self.attempt.write(self.write_new, operation)
+
+    def write_new(self, session: Session, request: ClearingRequest, operation: Operation) -> None:
+        """Write what is new."""
+        percent = self._percent(operation)
+        for step in self._new(operation):
+            level = "error" if step.state is StepState.FAILED else "info"
+            at = step.finished_at or step.started_at
+            progress.note(session, request, _line(step), at, percent=percent, level=level)
+        on_commit(session, lambda: self.shown.update(_keys(operation)))
+
+    def _new(self, operation: Operation) -> list[OperationStep]:
+        return [
             step
             for step in operation.steps
             if step.state is not StepState.RUNNING and (step.seq, step.state) not in self.shown
         ]
-        if new:
-            self.shown |= {(step.seq, step.state) for step in new}
-            await self.attempt.write(self._write, new, self._percent(operation))
-
-    def _write(
-        self, session: Session, request: ClearingRequest, steps: list[OperationStep], percent: int
-    ) -> None:
-        for step in steps:
-            level = "error" if step.state is StepState.FAILED else "info"
-            progress.note(
-                session,
-                request,
-                _line(step),
-                step.finished_at or step.started_at,
-                percent=percent,
-                level=level,
-            )
 
     def _percent(self, operation: Operation) -> int:
         first, last = self.percent
@@ -277,6 +289,12 @@ class _Watch:
             return last
         done = sum(step.state is not StepState.RUNNING for step in operation.steps)
         return first + int((last - first) * done / (done + 4))
+
+
+def _keys(operation: Operation) -> set[tuple[int, StepState]]:
+    return {
+        (step.seq, step.state) for step in operation.steps if step.state is not StepState.RUNNING
+    }
 
 
 def _line(step: OperationStep) -> str:

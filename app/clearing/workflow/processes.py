@@ -11,8 +11,11 @@ from app.clearing.workflow.context import Context
 from app.core.ids import new_id
 from app.settings import Settings
 
+ALIVE_EVERY = timedelta(seconds=5)
+"""How often a living process says so."""
+
 SILENT_AFTER = timedelta(seconds=20)
-"""A process that has not been heard of for this long is gone; a living one says so every two seconds."""
+"""A process that has not been heard of for this long is gone."""
 
 MAX_WORKERS = 64
 

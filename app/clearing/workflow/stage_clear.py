@@ -1,5 +1,6 @@
 """执行清卡: every device reports first, sub machines before the main machine; then each is cleared."""
 
+from functools import partial
 from uuid import UUID
 
 from app.clearing import queries
@@ -23,9 +24,8 @@ async def run(attempt: Attempt) -> None:
     calls = [(OperationKind.REPORT, one) for one in left] if reports else []
     calls += [(OperationKind.CLEAR, one) for one in left]
     for index, (kind, device_id) in enumerate(calls):
-        done = await operations.perform(attempt, device_id, kind, _span(index, len(calls)))
-        if kind is OperationKind.CLEAR:
-            await attempt.write(_cleared, attempt, device_id, done)
+        then = partial(_cleared, device_id) if kind is OperationKind.CLEAR else None
+        await operations.perform(attempt, device_id, kind, _span(index, len(calls)), then)
     await attempt.write(_end, attempt)
 
 
@@ -51,11 +51,7 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> tupl
 
 
 def _cleared(
-    session: Session,
-    request: ClearingRequest,
-    attempt: Attempt,
-    device_id: UUID,
-    operation: Operation,
+    device_id: UUID, session: Session, request: ClearingRequest, operation: Operation
 ) -> None:
     target = session.get_one(ClearingTarget, (request.id, device_id))
     target.state = TargetState.CLEARED

@@ -43,22 +43,9 @@ async def run(attempt: Attempt) -> None:
     await attempt.write(_store, attempt, found.devices)
     gathered = await attempt.read(collect, subject, found, context.settings, context.clock)
     checks = prechecks.run(gathered)
-    await attempt.write(_keep_checks, attempt, checks)
-    blocking = prechecks.first_blocking(checks)
-    if blocking is not None:
-        raise StageFailed(
-            Failure(
-                blocking.error_code or blocking.code,
-                blocking.message,
-                blocking.remedy,
-                blocking.device_code,
-                blocking.device_message,
-            )
-        )
-    left = await attempt.write(_keep_unaccepted, checks)
-    if left:
-        raise StageFailed(caution.failure(left))
-    await attempt.write(_end, attempt, checks, found.devices)
+    failure = await attempt.write(_conclude, attempt, checks, found.devices)
+    if failure is not None:
+        raise StageFailed(failure)
 
 
 def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
@@ -111,10 +98,29 @@ def _store(
             )
 
 
-def _keep_checks(
-    session: Session, request: ClearingRequest, attempt: Attempt, checks: list[prechecks.Check]
-) -> None:
+def _conclude(
+    session: Session,
+    request: ClearingRequest,
+    attempt: Attempt,
+    checks: list[prechecks.Check],
+    readings: Readings,
+) -> Failure | None:
+    """Keep what was found, and end the stage unless something stands against it."""
     checklist.keep(session, request, checks, at=attempt.context.clock())
+    blocking = prechecks.first_blocking(checks)
+    if blocking is not None:
+        return Failure(
+            blocking.error_code or blocking.code,
+            blocking.message,
+            blocking.remedy,
+            blocking.device_code,
+            blocking.device_message,
+        )
+    left = _keep_unaccepted(session, request, checks)
+    if left:
+        return caution.failure(left)
+    _end(session, request, attempt, checks, readings)
+    return None
 
 
 def _keep_unaccepted(

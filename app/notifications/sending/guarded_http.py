@@ -1,4 +1,4 @@
-"""One POST to a stranger: to a checked address, with a deadline for the whole of it, no redirects.
+"""One request to a stranger: to a checked address, with a deadline for the whole of it, no redirects.
 
 `httpcore` is used directly because it takes a network backend; it follows no redirect and reads no
 proxy settings. Only the beginning of the answer is read.
@@ -37,13 +37,35 @@ def post(
     timeout: float = TIMEOUT_SECONDS,
 ) -> Answer:
     """POST once. Raises TargetForbidden, TargetUnresolved, httpcore's errors and OSError."""
+    return _send("POST", url, headers, body, allow_private, timeout)
+
+
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    allow_private: bool,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """GET once. Raises what `post` raises."""
+    return _send("GET", url, headers, None, allow_private, timeout)
+
+
+def _send(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    allow_private: bool,
+    timeout: float,
+) -> Answer:
     backend = _GuardedBackend(allow_private, time.monotonic() + timeout)
     names = [(name.encode(), value.encode()) for name, value in headers.items()]
     limits = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
     with (
         httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool,
         pool.stream(
-            "POST", url, headers=names, content=body, extensions={"timeout": limits}
+            method, url, headers=names, content=body, extensions={"timeout": limits}
         ) as response,
     ):
         return Answer(response.status, _beginning(response))
