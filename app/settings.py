@@ -157,7 +157,8 @@ class Settings(BaseSettings):
         "monthly,quarterly", description="which inspections are made by themselves; empty: none"
     )
     update_url: str = Field(
-        "", description="address that says daily which version is the newest; empty: nothing is asked"
+        "",
+        description="address that says daily which version is the newest; empty: nothing is asked",
     )
 
     @cached_property

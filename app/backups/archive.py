@@ -21,6 +21,8 @@ FORMAT = "qingka-backup/1"
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
 
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
 Source = Path | IO[bytes]
 """An archive: a file's path, or an open file that can be read anywhere."""
 
@@ -273,8 +275,7 @@ def _manifest(about: Mapping[str, Any], parts: Iterable[PartInfo]) -> dict[str, 
 
 
 def _json_line(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return text.encode() + b"\n"
+    return _json(value).encode() + b"\n"
 
 
 def sync_directory(path: Path) -> None:

@@ -15,6 +15,7 @@ from app.core.db import MoneyType, Session, UtcDateTime, dialect_name
 
 Row = Mapping[str, Any]
 _BATCH = 1000
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
 
 
 def row_of(instance: SQLModel) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def _names(model: type[SQLModel]) -> tuple[str, ...]:
 
 def encode(value: Any) -> Any:
     """A column's value as JSON can hold it."""
-    if type(value) is str or value is None or isinstance(value, bool | int | dict | list):
+    if type(value) in _AS_IT_IS or isinstance(value, int | dict | list):
         return value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

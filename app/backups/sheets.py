@@ -36,12 +36,15 @@ class Sheet:
 
 
 @contextmanager
-def workbook(title: str, header: Sequence[str]) -> Iterator[Sheet]:
-    """A temporary .xlsx with one sheet, filled row by row with constant memory."""
+def workbook(title: str, header: Sequence[str], *, small: bool = False) -> Iterator[Sheet]:
+    """A temporary .xlsx with one sheet, filled row by row with constant memory.
+
+    A `small` one is put together in memory: the files of its parts would cost more than its rows.
+    """
     descriptor, name = tempfile.mkstemp(suffix=".xlsx")
     os.close(descriptor)
     path = Path(name)
-    book = xlsxwriter.Workbook(name, {"constant_memory": True})
+    book = xlsxwriter.Workbook(name, {"in_memory" if small else "constant_memory": True})
     try:
         sheet = book.add_worksheet(title)
         for column, text in enumerate(header):

@@ -6,7 +6,14 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from app.clearing.schemas import AcceptedWarnings, PasswordBody, Phone, ShortText, Text, WarningPublic
+from app.clearing.schemas import (
+    AcceptedWarnings,
+    PasswordBody,
+    Phone,
+    ShortText,
+    Text,
+    WarningPublic,
+)
 from app.clearing.states import BatchState, Kind, Mode, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period

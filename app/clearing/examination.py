@@ -39,7 +39,9 @@ class Examiner:
 
         Without `wanted` it is a regular and full clearing.
         """
-        subject = await run_in_threadpool(self._subject, operator_id, principal, wanted or ChoiceQuery())
+        subject = await run_in_threadpool(
+            self._subject, operator_id, principal, wanted or ChoiceQuery()
+        )
         found = await look(self.database, self.agents, self.settings, subject, with_invoices=False)
         return subject.period, await run_in_threadpool(self._checks, subject, found)
 

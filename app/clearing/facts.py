@@ -113,9 +113,7 @@ def subject_of_operator(
     )
 
 
-def chosen_devices(
-    in_use: Sequence[Device], device_ids: Sequence[UUID] | None
-) -> list[Device]:
+def chosen_devices(in_use: Sequence[Device], device_ids: Sequence[UUID] | None) -> list[Device]:
     """Those that are asked for, without ids all. Raises NoDevices for one that is not among them."""
     if device_ids is not None and not set(device_ids) <= {device.id for device in in_use}:
         raise NoDevices("所选设备不属于该操作员或已注销", errors={"device_ids": "不属于该操作员"})

@@ -26,6 +26,8 @@ from app.system import queries
 log = get_logger(__name__)
 
 JOB = "updates"
+TIMEOUT_SECONDS = 15.0
+"""For the whole of a question and its answer."""
 
 
 class UpdateCheckFailed(QingkaError):
@@ -111,7 +113,7 @@ def ask(url: str, *, allow_private: bool) -> Release:
     headers = {"accept": "application/json", "user-agent": f"Qingka/{__version__}"}
     try:
         parse_url(url)
-        answer = get(url, headers=headers, allow_private=allow_private)
+        answer = get(url, headers=headers, allow_private=allow_private, timeout=TIMEOUT_SECONDS)
     except QingkaError as error:
         raise UpdateCheckFailed(error.detail) from error
     except httpcore.TimeoutException as error:

@@ -16,7 +16,9 @@ from python_calamine import CalamineWorkbook
 from sqlmodel import select
 from starlette.testclient import TestClient
 
+from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM, Principal, PrincipalKind, Role
+from app.accounts.service import AccountDraft
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 API = "/api/v1/clearing-batches"
 PAGE = "/clearing/batches"
+PASSWORD = "many at once 2026"
 Person = Callable[..., Principal]
 Reading = Callable[..., DeviceReading]
 
@@ -66,6 +69,19 @@ def app(app: FastAPI, person: Person) -> FastAPI:
     app.include_router(batch_api, prefix="/api/v1")
     app.state.principal = person(Role.OPERATOR)
     return app
+
+
+@pytest.fixture
+def admin(any_office: "Office", person: Person) -> Principal:
+    """An admin who has an account, and so a password to be asked for."""
+    draft = AccountDraft(
+        "boss", frozenset({Role.ADMIN}), password=PASSWORD, must_change_password=False
+    )
+    with any_office.database.transaction() as session:
+        made = accounts_service.create_account(
+            session, draft, by=SYSTEM, settings=any_office.settings, clock=any_office.clock
+        )
+        return replace(person(Role.ADMIN), id=made.account.id, name=made.account.name)
 
 
 @pytest.fixture
@@ -386,14 +402,14 @@ def _stop(office: "Office", request_id: UUID, *codes: str) -> None:
 
 
 def test_a_batch_page_names_what_stopped_and_retries_with_the_acceptance(
-    app: FastAPI, any_office: "Office", client: TestClient, person: Person
+    app: FastAPI, any_office: "Office", client: TestClient, person: Person, admin: Principal
 ) -> None:
     subjects = [any_office.operator() for _ in range(3)]
     batch_id = _batch(any_office, *subjects, principal=person(Role.OPERATOR))
     first, second, third = (request.id for request in _requests(any_office, batch_id))
     _stop(any_office, first, "device.clock")
     _stop(any_office, second, "device.clock", "clearing.recent")
-    app.state.principal = person(Role.ADMIN)
+    app.state.principal = admin
     page = client.get(f"{PAGE}/{batch_id}", params={"confirm": 1}).text
     dialog = re.search(r'<dialog[^>]*id="retry-dialog"[^>]* open>.*?</dialog>', page, re.DOTALL)
     assert dialog is not None
@@ -401,7 +417,7 @@ def test_a_batch_page_names_what_stopped_and_retries_with_the_acceptance(
     assert boxes == ["device.clock", "clearing.recent"]
     shown = client.get(f"{API}/{batch_id}").json()["requests"]
     assert [len(one["open_warnings"]) for one in shown] == [1, 2, 0]
-    accepted = {"accepted_warnings": ["device.clock"]}
+    accepted = {"accepted_warnings": ["device.clock"], "password": PASSWORD}
     assert client.post(f"{PAGE}/{batch_id}/retry-failed", data=accepted).status_code == 303
     states = {one.id: (one.state, one.accepted_warnings) for one in _made(any_office)}
     assert states == {
@@ -444,6 +460,50 @@ def mixed(any_office: "Office", person: Person) -> UUID:
         ),
     )
     return batch_id
+
+
+@pytest.mark.parametrize("password", ["", "wrong password 1"])
+def test_a_retry_without_the_password_does_nothing(
+    app: FastAPI,
+    any_office: "Office",
+    client: TestClient,
+    mixed: UUID,
+    admin: Principal,
+    password: str,
+) -> None:
+    app.state.principal = admin
+    data = {"password": password, "accepted_warnings": ["device.clock"]}
+    refused = client.post(f"{API}/{mixed}/retry-failed", json=data)
+    assert (refused.status_code, refused.json()["code"]) == (422, "step_up.failed")
+    page = client.post(f"{PAGE}/{mixed}/retry-failed", data=data)
+    assert page.status_code == 422
+    dialog = re.search(
+        r'<dialog[^>]*id="retry-dialog"[^>]* open>.*?</dialog>', page.text, re.DOTALL
+    )
+    assert dialog is not None
+    assert ("密码不正确" if password else "请输入密码") in dialog.group()
+    assert 'name="password"' in dialog.group()
+    assert not password or password not in page.text
+    assert RequestState.RUNNING not in {one.state for one in _requests(any_office, mixed)}
+
+
+def test_the_api_without_a_body_asks_people_and_lets_keys_through(
+    app: FastAPI, any_office: "Office", client: TestClient, mixed: UUID, admin: Principal
+) -> None:
+    app.state.principal = admin
+    assert client.post(f"{API}/{mixed}/retry-failed").status_code == 422
+    app.state.principal = replace(admin, kind=PrincipalKind.API_KEY)
+    assert client.post(f"{API}/{mixed}/retry-failed").status_code == 202
+    assert [one.state for one in _requests(any_office, mixed)].count(RequestState.RUNNING) == 1
+
+
+def test_a_person_retries_over_the_api_with_the_password(
+    app: FastAPI, any_office: "Office", client: TestClient, mixed: UUID, admin: Principal
+) -> None:
+    app.state.principal = admin
+    answer = client.post(f"{API}/{mixed}/retry-failed", json={"password": PASSWORD})
+    assert answer.status_code == 202
+    assert [one.state for one in _requests(any_office, mixed)].count(RequestState.RUNNING) == 1
 
 
 def _result(client: TestClient, url: str) -> list[dict[str, str]]:
@@ -489,10 +549,10 @@ def test_the_result_has_a_row_for_every_operator_and_device(
 
 
 def test_a_later_attempt_under_way_hides_the_failure_before(
-    app: FastAPI, any_office: "Office", client: TestClient, mixed: UUID, person: Person
+    app: FastAPI, client: TestClient, mixed: UUID, admin: Principal
 ) -> None:
-    app.state.principal = person(Role.ADMIN)
-    client.post(f"{API}/{mixed}/retry-failed", json={})
+    app.state.principal = admin
+    client.post(f"{API}/{mixed}/retry-failed", json={"password": PASSWORD})
     row = _result(client, f"{API}/{mixed}/result")[2]
     assert (row["状态"], row["代码"], row["清卡记录编号"]) == ("清卡中", "", "")
 

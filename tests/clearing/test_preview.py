@@ -172,6 +172,7 @@ def test_the_ledger_is_summed_up_on_either_database(any_office: "Office") -> Non
     assert found.drafts == 1
 
 
+@pytest.mark.parametrize("route", ["clearing-preview", "pre-checks"])
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -182,12 +183,26 @@ def test_the_ledger_is_summed_up_on_either_database(any_office: "Office") -> Non
         ({"device_ids": str(UUID(int=9))}, "clearing.no_devices"),
     ],
 )
-def test_what_cannot_be_asked_for_cannot_be_previewed(
-    client: TestClient, subject: "Subject", query: dict[str, str], code: str
+def test_what_cannot_be_asked_for_can_be_neither_previewed_nor_checked(
+    client: TestClient, subject: "Subject", query: dict[str, str], code: str, route: str
 ) -> None:
-    path = f"/api/v1/operators/{subject.operator_id}/clearing-preview"
+    path = f"/api/v1/operators/{subject.operator_id}/{route}"
     answer = client.get(path, params=query)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_the_pre_checks_document_what_they_take_as_the_preview_does(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+
+    def parameters(route: str) -> dict[str, Any]:
+        found = paths[f"/api/v1/operators/{{operator_id}}/{route}"]["get"]["parameters"]
+        return {one["name"]: one for one in found}
+
+    taken, previewed = parameters("pre-checks"), parameters("clearing-preview")
+    del previewed["read"]  # the pre-checks always read the devices
+    assert taken == previewed
+    assert taken["mode"]["schema"]["default"] == "regular"
+    assert set(taken) >= {"mode", "kind", "scope", "invoice_types", "period"}
 
 
 # -- pages -----------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def causes_are_removed_and_the_failed_tried_again(agency: Agency, path: str) -> 
         world.simulation.patch(number, plugged=True)
     _until_disconnected(agency, frozenset())
     with world.signed_in("admin") as admin:
-        send(admin, "POST", f"{path}/retry-failed", 202)
+        send(admin, "POST", f"{path}/retry-failed", 202, {"password": PASSWORD})
         batch = _finished(admin, path)
     failing = sum(map(len, FAILING_AGAIN.values()))
     assert batch["counts"] == {"succeeded": len(BATCH - ZOMBIES) - failing, "failed": failing}

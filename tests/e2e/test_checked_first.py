@@ -62,7 +62,7 @@ class Branches(World):
 
 @pytest.fixture(scope="module")
 def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Branches]:
-    world = Branches(tmp_path_factory.mktemp("world"), sqlite_template, devices=5 * MACHINES)
+    world = Branches(tmp_path_factory.mktemp("world"), sqlite_template, devices=6 * MACHINES)
     try:
         world.start()
         yield world
@@ -85,6 +85,24 @@ def test_a_main_machine_is_refused_before_its_sub_machines(world: Branches) -> N
     assert failed["error"]["remedy"]
     assert world.simulation.view(main.number) == before
     assert not world.simulation.log(main.number, "SJCB")
+
+
+def test_the_checks_are_of_the_choice_that_is_asked_about(world: Branches) -> None:
+    """税务清卡 reports nothing: a type that is not reported stops it, and only it (product.md 5, rule 5)."""
+    _, first, _ = world.enrol()
+
+    def reported(**choice: str) -> tuple[str, str]:
+        path = f"/operators/{first.operator_id}/pre-checks"
+        found = world.get(path, period=first.period, **choice)["checks"]
+        (check,) = (one for one in found if one["code"] == "period.reported")
+        return check["severity"], check["message"]
+
+    assert reported()[0] == "ok"
+    severity, message = reported(kind="tax")
+    assert (severity, TYPES[0] in message, TYPES[1] in message) == ("blocking", True, True)
+    part = {"kind": "tax", "scope": "partial", "invoice_types": TYPES[0]}
+    assert reported(**part)[0] == "blocking"
+    assert reported(mode="update", kind="device")[0] == "ok"
 
 
 def test_it_waits_for_sub_machines_that_are_being_cleared(world: Branches) -> None:

@@ -66,9 +66,10 @@ def test_a_persons_batch_stops_where_something_new_needs_care(world: "World") ->
             well.number: ("清卡成功", ""),
             changed.number: ("清卡失败", "clearing.warnings"),
         }
-        _send(admin, f"{path}/retry-failed", {}, 202)
+        _send(admin, f"{path}/retry-failed", {"password": PASSWORD}, 202)
         assert _over(admin, path)["counts"] == {"succeeded": 1, "failed": 1}, "still not accepted"
-        _send(admin, f"{path}/retry-failed", {"accepted_warnings": ["device.register"]}, 202)
+        accepted = {"accepted_warnings": ["device.register"], "password": PASSWORD}
+        _send(admin, f"{path}/retry-failed", accepted, 202)
         assert _over(admin, path)["counts"] == {"succeeded": 2}
     world.assert_cleared_once(changed, stopped["id"])
 

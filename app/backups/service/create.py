@@ -6,6 +6,7 @@ returns only when the archive on the required targets, read again, equals what t
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from app.backups.storage import Storage, Where, as_storage, spool_file
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.errors import QingkaError
+
+_FEW = 2000
+"""Rows below which a sheet is put together in memory."""
 
 
 def create(
@@ -89,10 +93,12 @@ def _add_with_sheet(
     writer: archive.ArchiveWriter, table: Table, rows: Iterable[Row], cells: Cells
 ) -> None:
     """The lines and the sheet of the same rows, in one pass."""
-    with sheets.workbook(table.title, table.header) as sheet:
+    left = iter(rows)
+    first = list(islice(left, _FEW))
+    with sheets.workbook(table.title, table.header, small=len(first) < _FEW) as sheet:
 
         def both() -> Iterator[Row]:
-            for row in rows:
+            for row in chain(first, left):
                 sheet.add(cells(row))
                 yield row
 

@@ -15,8 +15,10 @@ def start_due(database: Database, settings: Settings, clock: Clock) -> int:
     """Start due requests, the oldest first; gives how many. Several processes may do this at once."""
     started = 0
     with database.reading() as session:
-        due = queries.due(session, clock(), limit=settings.clearing_concurrency)
         room = _room(session, settings)
+        if room.total <= 0:
+            return 0
+        due = queries.due(session, clock(), limit=settings.clearing_concurrency)
     for request_id, agent_ids in due:
         if room.total <= 0:
             break

@@ -99,13 +99,23 @@ class Engine:
         }
 
     def _sweep_for_ever(self) -> None:
+        next_sweep = monotonic() + SWEEP_SECONDS
         while not self._stopping.is_set():
-            self._wake.wait(SWEEP_SECONDS)
+            self._wake.wait(max(0.0, next_sweep - monotonic()))
             self._wake.clear()
             try:
-                self.sweep()
+                if monotonic() < next_sweep:
+                    self._start_due()
+                else:
+                    next_sweep = monotonic() + SWEEP_SECONDS
+                    self.sweep()
             except Exception as error:
                 log.warning("sweep failed", exc_info=error)
+
+    def _start_due(self) -> None:
+        """All there is to do when a place has become free: with hundreds at once a sweep for each is too much."""
+        if not self._stopping.is_set():
+            start_due(self.context.database, self.context.settings, self.context.clock)
 
     def sweep(self) -> None:
         """Start what is due; start what is running without a workflow; end what a workflow left open."""
@@ -114,7 +124,7 @@ class Engine:
         self._say_alive()
         self._take_over()
         self._take_up_lost()
-        start_due(self.context.database, self.context.settings, self.context.clock)
+        self._start_due()
         self._match_requests()
 
     def _say_alive(self) -> None:

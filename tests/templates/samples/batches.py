@@ -68,6 +68,11 @@ BATCH_STOPPED = replace(
 )
 
 
+BATCH_REFUSED = replace(
+    BATCH_STOPPED, accepted_warnings=("device.clock",), errors={"password": "密码不正确"}
+)
+
+
 BATCH_ENDED = replace(BATCH, live=False, rows=(), skipped=(), done=10, can_control=False)
 
 
@@ -117,6 +122,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "batch": ("clearing/batch.html", BATCH, layout()),
     "batch-paused": ("clearing/batch.html", BATCH_PAUSED, layout()),
     "batch-stopped": ("clearing/batch.html", BATCH_STOPPED, layout()),
+    "batch-refused": ("clearing/batch.html", BATCH_REFUSED, layout()),
     "batch-ended": ("clearing/batch.html", BATCH_ENDED, layout()),
     "batch-new": ("clearing/batch_new.html", BATCH_NEW, layout()),
     "batch-new-empty": ("clearing/batch_new.html", BATCH_NEW_EMPTY, layout()),

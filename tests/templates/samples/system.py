@@ -50,7 +50,9 @@ ABOUT = AboutPage(
         HealthItem("warning", "1 个设备代理无法访问：门店二", "检查该电脑是否开机"),
     ),
     (AgentInfo("本机", "online", "1.0.0", NOW), AgentInfo("门店二", "unreachable", "", None)),
-    UpdateNotice("有新版本 1.1.0（当前 1.0.0）", "https://example.com/1.1.0", "修复 <若干> 问题\n新增导出"),
+    UpdateNotice(
+        "有新版本 1.1.0（当前 1.0.0）", "https://example.com/1.1.0", "修复 <若干> 问题\n新增导出"
+    ),
 )
 
 
