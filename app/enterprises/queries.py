@@ -1,5 +1,6 @@
 """Every select of enterprises. A principal limited to some enterprises sees only these."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -77,24 +78,68 @@ def list_enterprises(
     return Page(items=items, next_cursor=cursor)
 
 
+FEW = 50
+"""As many enterprises a select may offer; of more one is named by typing."""
+
+
 def names_for_choice(session: Session, *, principal: Principal) -> list[tuple[UUID, str]]:
     """Id and name of the visible enterprises, by name, at most 500: for a select on a page."""
-    names = unchanged(
-        session,
-        ("enterprises for choice", principal.enterprise_ids),
-        lambda reading: _names_for_choice(reading, principal),
+    return _names(session, principal, 500)
+
+
+def few_names(session: Session, *, principal: Principal) -> list[tuple[UUID, str]] | None:
+    """The same when there are few, or None."""
+    found = _names(session, principal, FEW + 1)
+    return None if len(found) > FEW else found
+
+
+class Named(NamedTuple):
+    """An enterprise that may be meant."""
+
+    id: UUID
+    name: str
+    tax_no: str
+
+
+def names_like(session: Session, text: str, *, principal: Principal, limit: int) -> list[Named]:
+    """The visible enterprises that somebody may mean by `text`, by name.
+
+    Those with exactly this name or tax number, else those with every word of it in the name or at the
+    beginning of the tax number.
+    """
+    exact = sa.or_(col(Enterprise.name) == text, col(Enterprise.tax_no) == text.upper())
+    words = sa.and_(*(_has_word(word) for word in text.split()))
+    for meant in (exact, words):
+        query = (
+            select(Enterprise.id, Enterprise.name, Enterprise.tax_no)
+            .where(within(principal, col(Enterprise.id)), meant)
+            .order_by(col(Enterprise.name), col(Enterprise.id))
+            .limit(limit)
+        )
+        if found := [Named(*row) for row in session.exec(query)]:
+            return found
+    return []
+
+
+def tax_no_of(session: Session, enterprise_id: UUID, *, principal: Principal) -> str:
+    """The tax number; empty for an enterprise that is not there or not visible."""
+    query = select(Enterprise.tax_no).where(
+        Enterprise.id == enterprise_id, within(principal, col(Enterprise.id))
     )
-    return list(names)
+    return session.exec(query).one_or_none() or ""
 
 
-def _names_for_choice(session: Session, principal: Principal) -> list[tuple[UUID, str]]:
+def _names(session: Session, principal: Principal, limit: int) -> list[tuple[UUID, str]]:
     query = (
         select(Enterprise.id, Enterprise.name)
         .where(within(principal, col(Enterprise.id)))
         .order_by(col(Enterprise.name), col(Enterprise.id))
-        .limit(500)
+        .limit(limit)
     )
-    return [(row[0], row[1]) for row in session.exec(query)]
+    key = ("enterprises for choice", principal.enterprise_ids, limit)
+    return list(
+        unchanged(session, key, lambda reading: [(row[0], row[1]) for row in reading.exec(query)])
+    )
 
 
 def _has_word(word: str) -> sa.ColumnElement[bool]:

@@ -28,11 +28,24 @@ class OperatorRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ListPage:
-    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html.
+class EnterpriseFilter:
+    """The filter by enterprise: a select of `options`, or with `by_name` a field for the name or tax number.
 
-    `enterprises` are the options of the filter.
+    `text` stands in the field. `unclear`: what was typed means none or several; these are `choices`, each a name
+    and the address of the list with it, and `more` says that there are others.
     """
+
+    options: Markup = field(default_factory=Markup)
+    by_name: bool = False
+    text: str = ""
+    unclear: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html."""
 
     q: str
     state: str
@@ -40,7 +53,7 @@ class ListPage:
     limit: int
     period: str
     counts: StateCounts | None
-    enterprises: Markup
+    enterprises: EnterpriseFilter
     segments: tuple[Segment, ...]
     rows: tuple[OperatorRow, ...]
     pager: Pager

@@ -6,22 +6,20 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Header, Query, Request
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Permission
 from app.clearing import facts
 from app.clearing.contexts import ListPage, OperatorRow
+from app.clearing.pages.enterprise_filter import chosen
 from app.clearing.pages.home import state_counts
 from app.core.clock import local_date
-from app.core.db import Session, unchanged
 from app.core.forms import blank_is_none, pager
-from app.core.page_parts import Option, Segment
+from app.core.page_parts import Segment
 from app.core.routing import Router
-from app.core.templating import options, render
+from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
-from app.enterprises import queries as enterprises_queries
 from app.operators import queries as operators_queries
 from app.operators.states import ClearingState
 
@@ -47,30 +45,37 @@ def operator_list(
     q: Annotated[str, Query(max_length=100)] = "",
     state: Annotated[ClearingState | None, Query(), blank_is_none] = None,
     enterprise_id: Annotated[UUID | None, Query(), blank_is_none] = None,
+    enterprise: Annotated[str, Query(max_length=100)] = "",
     x_fragment: Annotated[str, Header()] = "",
 ) -> HTMLResponse:
     """Searchable by name, code, pinyin, department, device number; the most urgent first."""
     today = local_date(clock())
-    found = operators_queries.list_operators(
-        session,
-        principal=principal,
-        today=today,
-        page=paging,
-        q=q,
-        state=state,
-        enterprise_id=enterprise_id,
-        active=True,
+    filters: dict[str, object] = {"q": q, "state": state or ""}
+    of = chosen(session, principal, enterprise, enterprise_id, filters)
+    filters |= of.kept
+    found = (
+        None
+        if of.shown.unclear
+        else operators_queries.list_operators(
+            session,
+            principal=principal,
+            today=today,
+            page=paging,
+            q=q,
+            state=state,
+            enterprise_id=of.enterprise_id,
+            active=True,
+        )
     )
     fragment = x_fragment == "rows"
-    filters = {"q": q, "state": state or "", "enterprise_id": enterprise_id or ""}
     page = ListPage(
         q=q,
         state=state or "",
-        enterprise_id=str(enterprise_id or ""),
+        enterprise_id=str(of.enterprise_id or ""),
         limit=paging.limit,
         period=facts.default_period(None, clock()),
         counts=None if fragment else state_counts(session, principal, clock),
-        enterprises=Markup() if fragment else _enterprises(session, principal, enterprise_id),
+        enterprises=of.shown,
         segments=() if fragment else _segments(filters),
         rows=tuple(
             OperatorRow(
@@ -84,22 +89,17 @@ def operator_list(
                 days_left=None if row.lock_date is None else (row.lock_date - today).days,
                 last_cleared_at=row.last_cleared_at,
             )
-            for row in found.items
+            for row in (found.items if found else ())
         ),
         can_request=principal.can(Permission.CLEARING_REQUEST),
-        pager=pager("/clearing", {**filters, "limit": paging.limit}, paging, found.next_cursor),
+        pager=pager(
+            "/clearing",
+            {**filters, "limit": paging.limit},
+            paging,
+            found.next_cursor if found else None,
+        ),
     )
     return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)
-
-
-def _enterprises(session: Session, principal: Principal, chosen: UUID | None) -> Markup:
-    """The options of the filter."""
-
-    def make(reading: Session) -> Markup:
-        found = enterprises_queries.names_for_choice(reading, principal=principal)
-        return options((Option(str(one), name) for one, name in found), str(chosen or ""))
-
-    return unchanged(session, ("enterprise options", principal.enterprise_ids, chosen), make)
 
 
 def _segments(filters: Mapping[str, object]) -> tuple[Segment, ...]:

@@ -10,6 +10,7 @@ from app.clearing.contexts import (
     CheckItem,
     ClearingForm,
     DeviceCard,
+    EnterpriseFilter,
     ListPage,
     OperatorPage,
     OperatorRow,
@@ -61,10 +62,47 @@ STATE_SEGMENTS = tuple(
 
 CHOICES = options(ENTERPRISES, "")
 
-LIST = ListPage("", "", "", 50, "2026-11", COUNTS, CHOICES, STATE_SEGMENTS, ROWS, PAGER, True)
+LIST = ListPage(
+    *("", "", "", 50, "2026-11", COUNTS),
+    EnterpriseFilter(CHOICES),
+    *(STATE_SEGMENTS, ROWS, PAGER, True),
+)
 
 
 LIST_EMPTY = replace(LIST, q="没有此人", rows=(), pager=Pager())
+
+
+BY_NAME = EnterpriseFilter(by_name=True, text="91310115MA1K4B2X7C")
+
+
+LIST_BY_NAME = replace(LIST, enterprises=BY_NAME, enterprise_id="e1")
+
+
+LIST_WHICH = replace(
+    LIST,
+    enterprises=EnterpriseFilter(
+        by_name=True,
+        text="上海 <商贸>",
+        unclear=True,
+        choices=tuple(
+            (name, f"/clearing?q=a&enterprise={n}")
+            for n, name in enumerate(
+                ("上海甲商贸有限公司", "上海乙商贸有限公司", "上海丙商贸有限公司")
+            )
+        ),
+        more=True,
+    ),
+    rows=(),
+    pager=Pager(),
+)
+
+
+LIST_NO_ENTERPRISE = replace(
+    LIST,
+    enterprises=EnterpriseFilter(by_name=True, text="没有这家", unclear=True),
+    rows=(),
+    pager=Pager(),
+)
 
 
 LIST_FIRST = replace(LIST, rows=(), counts=None, pager=Pager())
@@ -326,6 +364,9 @@ OPERATOR_NEW = replace(
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "list": ("clearing/list.html", LIST, layout()),
     "list-empty": ("clearing/list.html", LIST_EMPTY, layout()),
+    "list-by-name": ("clearing/list.html", LIST_BY_NAME, layout()),
+    "list-which": ("clearing/list.html", LIST_WHICH, layout()),
+    "list-no-enterprise": ("clearing/list.html", LIST_NO_ENTERPRISE, layout()),
     "list-first": ("clearing/list.html", LIST_FIRST, layout()),
     "list-full": ("clearing/list.html", LIST_FULL, layout()),
     "operator": (
