@@ -18,3 +18,11 @@ def new_id() -> UUID:
 def new_token(bits: int = 256) -> str:
     """A random token, safe in URLs and headers, of at least `bits` bits."""
     return secrets.token_urlsafe((bits + 7) // 8)
+
+
+def uuid_or_none(text: str) -> UUID | None:
+    """The id that a text is, or None for one that is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

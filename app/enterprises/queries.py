@@ -82,9 +82,20 @@ FEW = 50
 """As many enterprises a select may offer; of more one is named by typing."""
 
 
-def names_for_choice(session: Session, *, principal: Principal) -> list[tuple[UUID, str]]:
-    """Id and name of the visible enterprises, by name, at most 500: for a select on a page."""
-    return _names(session, principal, 500)
+def names_for_choice(
+    session: Session, *, principal: Principal, including: UUID | None = None
+) -> list[tuple[UUID, str]]:
+    """Id and name of the visible enterprises, by name, for a select on a page: at most 500.
+
+    `including` is among them in any case: a form that can't show what is chosen would change it.
+    """
+    found = _names(session, principal, 500)
+    if including is None or any(one == including for one, _ in found):
+        return found
+    query = select(Enterprise.id, Enterprise.name).where(
+        Enterprise.id == including, within(principal, col(Enterprise.id))
+    )
+    return [*((row[0], row[1]) for row in session.exec(query)), *found]
 
 
 def few_names(session: Session, *, principal: Principal) -> list[tuple[UUID, str]] | None:

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from app.accounts.models import Account, AccountEnterprise, AccountRole
 from app.accounts.principal import Role
 from app.core.db import Session
+from app.core.ids import uuid_or_none
 from app.notifications import queries
 from app.notifications.kinds import ROLES_OF, RULES, Concern, EventKind
 from app.notifications.models import Channel, Event
@@ -103,7 +104,8 @@ def _concerned(session: Session, event: Event) -> list[Account]:
     if event.data.get("awaits_review") is False:
         concerns -= {Concern.REVIEWERS}
     reasons: list[sa.ColumnElement[bool]] = []
-    requester = _uuid(event.requester_id)
+    # An API key's or the system's id is nobody's inbox.
+    requester = uuid_or_none(event.requester_id)
     if Concern.REQUESTER in concerns and requester is not None:
         reasons.append(col(Account.id) == requester)
     if Concern.OPERATOR in concerns and event.operator_id is not None:
@@ -178,11 +180,3 @@ def _addresses(session: Session, accounts: list[Account]) -> dict[UUID, str]:
 def _operator_address(session: Session, operator_id: UUID | None) -> list[str]:
     operator = session.get(Operator, operator_id) if operator_id else None
     return [operator.email] if operator is not None and operator.email else []
-
-
-def _uuid(text: str) -> UUID | None:
-    """The account that asked; an API key's or the system's id is nobody's inbox."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -13,6 +13,7 @@ from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.core.etags import etag_of
 from app.core.forms import blank_is_none, pager, parse
+from app.core.ids import uuid_or_none
 from app.core.page_parts import Option
 from app.core.pagination import PageRequest
 from app.core.routing import Router
@@ -64,7 +65,10 @@ def create(
     except QingkaError as error:
         with database.reading() as session:
             page = _list_page(session, principal, clock, PageRequest())
-        page = replace(page, form=form, dialog_open=True, errors=messages(error))
+            offered = _enterprises(session, principal, uuid_or_none(form.enterprise_id))
+        page = replace(
+            page, form=form, enterprises=offered, dialog_open=True, errors=messages(error)
+        )
         return render(request, "operators/list.html", page, status_code=error.status)
     return redirect(address, flash=f"已登记操作员 {data.name}，接下来登记其税控设备")
 
@@ -115,8 +119,8 @@ def _may_change(principal: Principal) -> bool:
     return principal.can(Permission.OPERATORS_WRITE)
 
 
-def _enterprises(session: Session, principal: Principal) -> tuple[Option, ...]:
-    choices = enterprises_queries.names_for_choice(session, principal=principal)
+def _enterprises(session: Session, principal: Principal, chosen: UUID | None) -> tuple[Option, ...]:
+    choices = enterprises_queries.names_for_choice(session, principal=principal, including=chosen)
     return tuple(Option(str(one), name) for one, name in choices)
 
 
@@ -143,7 +147,7 @@ def _list_page(
         q=q,
         enterprise_id=chosen,
         limit=paging.limit,
-        enterprises=_enterprises(session, principal),
+        enterprises=_enterprises(session, principal, enterprise_id),
         rows=tuple(_line(row) for row in found.items),
         pager=pager(BASE, filters, paging, found.next_cursor),
         form=OperatorForm(active=True, enterprise_id=chosen),
@@ -171,7 +175,7 @@ def edit_page(session: Session, operator_id: UUID, principal: Principal) -> Oper
     return OperatorEditPage(
         id=str(operator.id),
         title=operator.name,
-        enterprises=_enterprises(session, principal),
+        enterprises=_enterprises(session, principal, operator.enterprise_id),
         device_count=operator.device_count,
         form=form,
         can_change=_may_change(principal),

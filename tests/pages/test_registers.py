@@ -74,6 +74,32 @@ def revision_in(html: str) -> str:
     return found[1]
 
 
+def test_with_more_enterprises_than_a_select_offers_the_chosen_one_is_kept(
+    client: TestClient, database: Database, operator: UUID, enterprise: UUID, now: datetime
+) -> None:
+    with database.transaction() as session:
+        session.get_one(Enterprise, enterprise).name = "~ 排在最后的企业"
+        session.add_all(
+            Enterprise(
+                tax_no=f"3101150000{n:05d}", name=f"企业{n:05d}", created_at=now, updated_at=now
+            )
+            for n in range(500)
+        )
+    chosen = f'<option value="{enterprise}" selected>'
+    assert chosen not in client.get("/settings/operators").text
+    for path in (
+        f"/settings/operators/{operator}",
+        f"/settings/operators?enterprise_id={enterprise}",
+        f"/devices?enterprise_id={enterprise}",
+    ):
+        assert chosen in client.get(path).text, path
+    link = f"/settings/operators?enterprise_id={enterprise}"
+    assert f'href="{link}"' in client.get(f"/settings/enterprises/{enterprise}").text
+    refused = client.post("/settings/operators", data={"enterprise_id": str(enterprise)})
+    assert refused.status_code == 422
+    assert chosen in refused.text
+
+
 def test_a_wrong_tax_number_keeps_the_input(client: TestClient, database: Database) -> None:
     answer = client.post("/settings/enterprises", data={**ENTERPRISE, "tax_no": "913201"})
     assert answer.status_code == 422

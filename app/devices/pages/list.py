@@ -52,7 +52,9 @@ def device_list(
     )
     monitors = queries.monitors_of(session, [row.device.id for row in found.items])
     agents = {agent.id: agent.name for agent in queries.all_agents(session)}
-    choices = enterprises_queries.names_for_choice(session, principal=principal)
+    choices = enterprises_queries.names_for_choice(
+        session, principal=principal, including=enterprise_id
+    )
     filters = {"q": q, "state": state or "", "enterprise_id": enterprise_id or ""}
     page = DevicesPage(
         q=q,
