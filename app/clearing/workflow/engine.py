@@ -27,6 +27,9 @@ does not change it, so work in flight goes on after an upgrade."""
 SWEEP_SECONDS = 2.0
 """How long work may lie that nobody announced; announced work is looked at at once."""
 
+QUEUE_SECONDS = 0.2
+"""Between two looks into the queue. Each costs about 4 ms of processor time, also when nobody clears anything."""
+
 _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
 
@@ -53,7 +56,7 @@ class Engine:
         DBOS.register_queue(
             QUEUE,
             worker_concurrency=self.context.settings.clearing_concurrency,
-            polling_interval_sec=0.1,
+            polling_interval_sec=QUEUE_SECONDS,
             on_conflict="always_update",
         )
         dispatch.install(dispatch.Hooks(start=start_workflow, look=self._wake.set))
