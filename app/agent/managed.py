@@ -93,12 +93,23 @@ class ManagedDevice:
     def probe(self) -> None:
         """Notice whether it is there, without its password."""
         try:
-            number = self.driver.probe()
+            number = self._answer_to_probe()
             self.require_number(number)
         except DriverError as error:
             self.note_fault(error.fault)
         else:
             self._note_there(number)
+
+    def _answer_to_probe(self) -> str:
+        """One that was there and is only late is asked once more: a tax server that is busy for a moment would
+        else report every device behind it as unplugged."""
+        try:
+            return self.driver.probe()
+        except DriverError as error:
+            away = self._summary.state is LinkState.DISCONNECTED
+            if away or error.fault.code != "device.timeout":
+                raise
+        return self.driver.probe()
 
     def read_info(self) -> DeviceInfo:
         """设备信息, of the configured device. Raises `DriverError`."""

@@ -47,6 +47,20 @@ def test_plugging_and_unplugging_is_noticed(lab: Lab) -> None:
     assert runtime.devices()[0].checked_at is not None
 
 
+def test_a_late_answer_is_waited_for_once_more_before_a_device_is_away(lab: Lab) -> None:
+    lab.settings["probe_seconds"] = 0.02
+    runtime = lab.start()
+    lab.eventually(lambda: true(runtime.devices()[0].state is LinkState.CONNECTED))
+    seen = len(lab.world.sent("SKSBBH"))
+    lab.world.will("SKSBBH", "lost_before", times=1)
+    lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > seen + 3))
+    assert [item.event.kind.value for item in runtime.events.since(0)] == ["device.connected"]
+    lab.world.will("SKSBBH", "lost_before", times=2)
+    lab.eventually(lambda: true(len(runtime.events.since(0)) == 3))
+    kinds = [item.event.kind.value for item in runtime.events.since(0)]
+    assert kinds == ["device.connected", "device.disconnected", "device.connected"]
+
+
 def test_a_probe_uses_no_password(lab: Lab) -> None:
     lab.settings["probe_seconds"] = 0.02
     lab.start()
