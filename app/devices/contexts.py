@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from app.core.page_parts import Option, Pager, Segment
+from app.enterprises.contexts import EnterpriseFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class DevicesPage:
     state: str
     enterprise_id: str
     limit: int
-    enterprises: tuple[Option, ...]
+    enterprises: EnterpriseFilter
     segments: tuple[Segment, ...]
     rows: tuple[DeviceRow, ...]
     pager: Pager

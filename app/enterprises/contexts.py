@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from markupsafe import Markup
 from pydantic import BaseModel
 
 from app.core.page_parts import Pager
@@ -20,6 +21,33 @@ class EnterpriseForm(BaseModel):
     contact_email: str = ""
     review_required: bool = False
     revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseChoice:
+    """One of several enterprises that may be meant; `href` leads to the list with it."""
+
+    name: str
+    tax_no: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseFilter:
+    """The filter of a list: a select of `options`, or with `by_name` a field for a name or tax number.
+
+    `text` stands in the field, and means the enterprise `name`. `unclear`: it means none, or several; these are
+    `choices`, and `more` says that there are others. `without` leads to the list without this filter.
+    """
+
+    options: Markup = field(default_factory=Markup)
+    by_name: bool = False
+    text: str = ""
+    name: str = ""
+    without: str = ""
+    unclear: bool = False
+    choices: tuple[EnterpriseChoice, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

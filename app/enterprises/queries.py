@@ -132,12 +132,13 @@ def names_like(session: Session, text: str, *, principal: Principal, limit: int)
     return []
 
 
-def tax_no_of(session: Session, enterprise_id: UUID, *, principal: Principal) -> str:
-    """The tax number; empty for an enterprise that is not there or not visible."""
-    query = select(Enterprise.tax_no).where(
+def named(session: Session, enterprise_id: UUID, *, principal: Principal) -> Named | None:
+    """The enterprise; None for one that is not there or not visible."""
+    query = select(Enterprise.id, Enterprise.name, Enterprise.tax_no).where(
         Enterprise.id == enterprise_id, within(principal, col(Enterprise.id))
     )
-    return session.exec(query).one_or_none() or ""
+    found = session.exec(query).one_or_none()
+    return None if found is None else Named(*found)
 
 
 def _names(session: Session, principal: Principal, limit: int) -> list[tuple[UUID, str]]:

@@ -73,13 +73,26 @@ def test_of_many_one_is_typed(client: TestClient, many: "Subject") -> None:
 def test_what_means_several_is_asked_back(client: TestClient, many: "Subject") -> None:
     answer = client.get("/clearing?enterprise=商贸&q=a", headers=ROWS).text
     assert "超过 20 家企业符合“商贸”，请选择" in answer
-    links = re.findall(r'<a href="(/clearing\?q=a&amp;enterprise=\w+)">', answer)
+    links = re.findall(r'<a href="(/clearing\?q=a&amp;limit=50&amp;enterprise=\w+)">', answer)
     assert len(links) == 20
     assert not shown(client, many, "?enterprise=商贸")
     exact = client.get("/clearing?enterprise=第00", headers=ROWS).text
     assert "10 家企业符合" in exact
     assert "超过" not in exact
     assert not shown(client, many, links[0].replace("&amp;", "&").partition("/clearing")[2])
+
+
+def test_those_of_one_name_are_told_apart(
+    client: TestClient, office: "Office", many: "Subject"
+) -> None:
+    with office.database.transaction() as session:
+        session.add(enterprise(office, "北京特别商贸有限公司", "110105000012345"))
+    answer = client.get("/clearing?enterprise=北京特别商贸有限公司", headers=ROWS).text
+    assert "2 家企业符合" in answer
+    assert {OWN, "110105000012345"} <= set(re.findall(r'<small class="num">(\w+)</small>', answer))
+    page = client.get(f"/clearing?enterprise={OWN}&state=locked").text
+    assert "企业：<b>北京特别商贸有限公司</b>" in page, "also when nobody is shown"
+    assert 'href="/clearing?state=locked&amp;limit=50">取消筛选' in page
 
 
 def test_what_means_none_says_so(client: TestClient, many: "Subject") -> None:

@@ -21,6 +21,8 @@ MOST = 10
 PAGES = (
     "/",
     "/clearing?limit=200",
+    "/clearing?enterprise=a",
+    "/devices?limit=200",
     "/clearing/requests?limit=200",
     "/clearing/records?limit=200",
     "/api/v1/operators?limit=200",

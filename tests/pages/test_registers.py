@@ -90,7 +90,6 @@ def test_with_more_enterprises_than_a_select_offers_the_chosen_one_is_kept(
     for path in (
         f"/settings/operators/{operator}",
         f"/settings/operators?enterprise_id={enterprise}",
-        f"/devices?enterprise_id={enterprise}",
     ):
         assert chosen in client.get(path).text, path
     link = f"/settings/operators?enterprise_id={enterprise}"
@@ -98,6 +97,29 @@ def test_with_more_enterprises_than_a_select_offers_the_chosen_one_is_kept(
     refused = client.post("/settings/operators", data={"enterprise_id": str(enterprise)})
     assert refused.status_code == 422
     assert chosen in refused.text
+
+
+def test_devices_of_an_enterprise_among_many(
+    client: TestClient, database: Database, device: UUID, enterprise: UUID, now: datetime
+) -> None:
+    def shown(query: str) -> bool:
+        return f'href="/devices/{device}"' in client.get(f"/devices{query}").text
+
+    assert f'<option value="{enterprise}">' in client.get("/devices").text
+    with database.transaction() as session:
+        session.add_all(
+            Enterprise(tax_no=f"3101150000{n:05d}", name=f"企业{n}", created_at=now, updated_at=now)
+            for n in range(60)
+        )
+    page = client.get("/devices").text
+    assert 'name="enterprise"' in page
+    assert len(page) < 60_000
+    assert shown("?enterprise=德茂")
+    assert shown(f"?enterprise_id={enterprise}")
+    assert not shown("?enterprise=企业7")
+    assert not shown("?enterprise=企业")
+    assert "请选择" in client.get("/devices?enterprise=企业").text
+    assert "没有名称或税号符合" in client.get("/devices?enterprise=没有").text
 
 
 def test_a_wrong_tax_number_keeps_the_input(client: TestClient, database: Database) -> None:

@@ -5,12 +5,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from app.clearing.contexts.home import Event, StateCounts
 from app.clearing.contexts.records import RecordRow, RequestRef
 from app.clearing.effects import Effects
 from app.core.page_parts import Pager, Segment
+from app.enterprises.contexts import EnterpriseFilter
 
 
 class OperatorRow(NamedTuple):
@@ -25,22 +24,6 @@ class OperatorRow(NamedTuple):
     lock_date: date | None
     days_left: int | None
     last_cleared_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class EnterpriseFilter:
-    """The filter by enterprise: a select of `options`, or with `by_name` a field for the name or tax number.
-
-    `text` stands in the field. `unclear`: what was typed means none or several; these are `choices`, each a name
-    and the address of the list with it, and `more` says that there are others.
-    """
-
-    options: Markup = field(default_factory=Markup)
-    by_name: bool = False
-    text: str = ""
-    unclear: bool = False
-    choices: tuple[tuple[str, str], ...] = ()
-    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from app.accounts.deps import Reader
 from app.accounts.principal import Permission
 from app.clearing import facts
 from app.clearing.contexts import ListPage, OperatorRow
-from app.clearing.pages.enterprise_filter import chosen
 from app.clearing.pages.home import state_counts
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
@@ -20,6 +19,7 @@ from app.core.page_parts import Segment
 from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
+from app.enterprises.filtering import MOST_TEXT, Links, chosen
 from app.operators import queries as operators_queries
 from app.operators.states import ClearingState
 
@@ -45,13 +45,14 @@ def operator_list(
     q: Annotated[str, Query(max_length=100)] = "",
     state: Annotated[ClearingState | None, Query(), blank_is_none] = None,
     enterprise_id: Annotated[UUID | None, Query(), blank_is_none] = None,
-    enterprise: Annotated[str, Query(max_length=100)] = "",
+    enterprise: Annotated[str, Query(max_length=MOST_TEXT)] = "",
     x_fragment: Annotated[str, Header()] = "",
 ) -> HTMLResponse:
     """Searchable by name, code, pinyin, department, device number; the most urgent first."""
     today = local_date(clock())
     filters: dict[str, object] = {"q": q, "state": state or ""}
-    of = chosen(session, principal, enterprise, enterprise_id, filters)
+    links = Links("/clearing", {**filters, "limit": paging.limit})
+    of = chosen(session, principal, enterprise, enterprise_id, links)
     filters |= of.kept
     found = (
         None

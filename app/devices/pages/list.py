@@ -13,7 +13,7 @@ from app.accounts.deps import Reader
 from app.accounts.principal import Permission
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
-from app.core.page_parts import Option, Segment
+from app.core.page_parts import Segment
 from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
@@ -21,7 +21,7 @@ from app.devices import queries
 from app.devices.contexts import DeviceRow, DevicesPage
 from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.devices.states import clock_now, type_state, worst
-from app.enterprises import queries as enterprises_queries
+from app.enterprises.filtering import MOST_TEXT, Links, chosen
 
 router = Router()
 
@@ -45,26 +45,42 @@ def device_list(
     q: Annotated[str, Query(max_length=100)] = "",
     state: Annotated[DeviceState | None, Query(), blank_is_none] = None,
     enterprise_id: Annotated[UUID | None, Query(), blank_is_none] = None,
+    enterprise: Annotated[str, Query(max_length=MOST_TEXT)] = "",
 ) -> HTMLResponse:
     """Devices by number with their connection and clearing state."""
-    found = queries.list_devices(
-        session, principal=principal, page=paging, q=q, state=state, enterprise_id=enterprise_id
+    filters: dict[str, object] = {"q": q, "state": state or ""}
+    links = Links("/devices", {**filters, "limit": paging.limit})
+    of = chosen(session, principal, enterprise, enterprise_id, links)
+    filters |= of.kept
+    found = (
+        None
+        if of.shown.unclear
+        else queries.list_devices(
+            session,
+            principal=principal,
+            page=paging,
+            q=q,
+            state=state,
+            enterprise_id=of.enterprise_id,
+        )
     )
-    monitors = queries.monitors_of(session, [row.device.id for row in found.items])
+    rows = found.items if found else []
+    monitors = queries.monitors_of(session, [row.device.id for row in rows])
     agents = {agent.id: agent.name for agent in queries.all_agents(session)}
-    choices = enterprises_queries.names_for_choice(
-        session, principal=principal, including=enterprise_id
-    )
-    filters = {"q": q, "state": state or "", "enterprise_id": enterprise_id or ""}
     page = DevicesPage(
         q=q,
         state=state or "",
-        enterprise_id=str(enterprise_id or ""),
+        enterprise_id=str(of.enterprise_id or ""),
         limit=paging.limit,
-        enterprises=tuple(Option(str(one), name) for one, name in choices),
+        enterprises=of.shown,
         segments=tuple(_segment(value, label, filters) for value, label in _LABELS.items()),
-        rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in found.items),
-        pager=pager("/devices", {**filters, "limit": paging.limit}, paging, found.next_cursor),
+        rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in rows),
+        pager=pager(
+            "/devices",
+            {**filters, "limit": paging.limit},
+            paging,
+            found.next_cursor if found else None,
+        ),
         can_register=principal.can(Permission.DEVICES_WRITE),
     )
     return render(request, "devices/list.html", page)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.contracts.faults import FAULTS
 from app.core.page_parts import Option, Pager, Segment
+from app.core.templating import options
 from app.devices.contexts import (
     AgentForm,
     AgentRow,
@@ -20,6 +21,7 @@ from app.devices.contexts import (
     FoundDevice,
     MonitorRow,
 )
+from app.enterprises.contexts import EnterpriseFilter
 
 from .frame import ENTERPRISES, LOCK, NOW, PAGER, PEOPLE, layout
 from .operators import TYPES
@@ -29,7 +31,7 @@ DEVICES = DevicesPage(
     "",
     "",
     50,
-    ENTERPRISES,
+    EnterpriseFilter(options(ENTERPRISES, "")),
     (Segment("全部", "/devices", True), Segment("已连接", "?state=connected")),
     tuple(
         DeviceRow(

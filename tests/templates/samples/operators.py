@@ -10,7 +10,6 @@ from app.clearing.contexts import (
     CheckItem,
     ClearingForm,
     DeviceCard,
-    EnterpriseFilter,
     ListPage,
     OperatorPage,
     OperatorRow,
@@ -26,6 +25,7 @@ from app.core.money import ZERO
 from app.core.page_parts import Pager, Segment
 from app.core.templating import options
 from app.devices.service import Change
+from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 
 from .frame import ENTERPRISES, FULL_PAGER, LOCK, NOW, PAGER, PEOPLE, layout
 from .home import COUNTS, EVENTS
@@ -72,7 +72,9 @@ LIST = ListPage(
 LIST_EMPTY = replace(LIST, q="没有此人", rows=(), pager=Pager())
 
 
-BY_NAME = EnterpriseFilter(by_name=True, text="91310115MA1K4B2X7C")
+BY_NAME = EnterpriseFilter(
+    by_name=True, text="91310115MA1K4B2X7C", name="上海 <甲> 商贸有限公司", without="/clearing?q=a"
+)
 
 
 LIST_BY_NAME = replace(LIST, enterprises=BY_NAME, enterprise_id="e1")
@@ -85,7 +87,7 @@ LIST_WHICH = replace(
         text="上海 <商贸>",
         unclear=True,
         choices=tuple(
-            (name, f"/clearing?q=a&enterprise={n}")
+            EnterpriseChoice(name, f"9131011500000000{n:02d}", f"/clearing?q=a&enterprise={n}")
             for n, name in enumerate(
                 ("上海甲商贸有限公司", "上海乙商贸有限公司", "上海丙商贸有限公司")
             )
@@ -99,7 +101,9 @@ LIST_WHICH = replace(
 
 LIST_NO_ENTERPRISE = replace(
     LIST,
-    enterprises=EnterpriseFilter(by_name=True, text="没有这家", unclear=True),
+    enterprises=EnterpriseFilter(
+        by_name=True, text="没有这家", unclear=True, without="/clearing?q=a"
+    ),
     rows=(),
     pager=Pager(),
 )
