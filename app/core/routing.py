@@ -80,9 +80,9 @@ class Index(BaseRoute):
 
 
 def _beginning(path: str) -> tuple[str, ...]:
-    """`/api/v1/operators/…` → api, v1, operators; `/clearing/…` → clearing."""
-    parts = path.split("/", 4)
-    return tuple(parts[1:4] if parts[1] == "api" else parts[1:2])
+    """`/api/v1/operators/…` → api, v1, operators; `/clearing/…` → clearing; of `*`, say, nothing."""
+    parts = path.split("/", 4)[1:]
+    return tuple(parts[:3] if parts[:1] == ["api"] else parts[:1])
 
 
 class Router(APIRouter):

@@ -21,24 +21,24 @@ _MOST_CHOICES = 20
 
 
 class Chosen(NamedTuple):
-    """The enterprise, if one is meant; what the page shows; what its links carry on."""
+    """The enterprise, if one is meant; what the page shows; all filters, for its other links."""
 
     enterprise_id: UUID | None
     shown: EnterpriseFilter
-    kept: Mapping[str, object]
+    filters: Mapping[str, object]
 
 
 class Links:
-    """Addresses of the list with its other filters."""
+    """Addresses of the list at `path` with its other filters and so many rows."""
 
-    def __init__(self, path: str, others: Mapping[str, object]) -> None:
+    def __init__(self, path: str, filters: Mapping[str, object], limit: int) -> None:
+        self.filters = filters
         self._path = path
-        self._others = {name: value for name, value in others.items() if value}
+        self._given = {name: value for name, value in filters.items() if value} | {"limit": limit}
 
     def to(self, **more: str) -> str:
         """The list with these and the other filters."""
-        query = urlencode({**self._others, **more})
-        return f"{self._path}?{query}" if query else self._path
+        return f"{self._path}?{urlencode({**self._given, **more})}"
 
 
 def chosen(
@@ -51,21 +51,20 @@ def chosen(
         return _only(found[0], text, links) if len(found) == 1 else _unclear(found, text, links)
     offered = _options(session, principal, enterprise_id)
     if offered is not None:
-        kept = {"enterprise_id": enterprise_id or ""}
-        return Chosen(enterprise_id, EnterpriseFilter(offered), kept)
-    if enterprise_id is None:
-        return Chosen(None, EnterpriseFilter(by_name=True), {})
-    named = queries.named(session, enterprise_id, principal=principal)
-    if named is None:
-        return Chosen(
-            enterprise_id, EnterpriseFilter(by_name=True), {"enterprise_id": enterprise_id}
-        )
+        return _by_id(enterprise_id, EnterpriseFilter(offered), links)
+    named = enterprise_id and queries.named(session, enterprise_id, principal=principal)
+    if not named:
+        return _by_id(enterprise_id, EnterpriseFilter(by_name=True), links)
     return _only(named, named.tax_no, links)
+
+
+def _by_id(enterprise_id: UUID | None, shown: EnterpriseFilter, links: Links) -> Chosen:
+    return Chosen(enterprise_id, shown, {**links.filters, "enterprise_id": enterprise_id or ""})
 
 
 def _only(one: Named, text: str, links: Links) -> Chosen:
     shown = EnterpriseFilter(by_name=True, text=text, name=one.name, without=links.to())
-    return Chosen(one.id, shown, {"enterprise": text})
+    return Chosen(one.id, shown, {**links.filters, "enterprise": text})
 
 
 def _unclear(found: list[Named], text: str, links: Links) -> Chosen:
@@ -82,7 +81,7 @@ def _unclear(found: list[Named], text: str, links: Links) -> Chosen:
         more=len(found) > _MOST_CHOICES,
         without=links.to(),
     )
-    return Chosen(None, shown, {"enterprise": text})
+    return Chosen(None, shown, {**links.filters, "enterprise": text})
 
 
 def _options(session: Session, principal: Principal, chosen_id: UUID | None) -> Markup | None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
+from app.contracts.tax_numbers import normalize_tax_no
 from app.core.db import Session, unchanged
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 from app.enterprises.models import Enterprise, FilingCycle
@@ -118,7 +119,7 @@ def names_like(session: Session, text: str, *, principal: Principal, limit: int)
     Those with exactly this name or tax number, else those with every word of it in the name or at the
     beginning of the tax number.
     """
-    exact = sa.or_(col(Enterprise.name) == text, col(Enterprise.tax_no) == text.upper())
+    exact = sa.or_(col(Enterprise.name) == text, col(Enterprise.tax_no) == normalize_tax_no(text))
     words = sa.and_(*(_has_word(word) for word in text.split()))
     for meant in (exact, words):
         query = (

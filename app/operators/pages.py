@@ -64,11 +64,8 @@ def create(
             address = f"/clearing/operators/{new.id}"
     except QingkaError as error:
         with database.reading() as session:
-            page = _list_page(session, principal, clock, PageRequest())
-            offered = _enterprises(session, principal, uuid_or_none(form.enterprise_id))
-        page = replace(
-            page, form=form, enterprises=offered, dialog_open=True, errors=messages(error)
-        )
+            page = _list_page(session, principal, clock, PageRequest(), form=form)
+        page = replace(page, dialog_open=True, errors=messages(error))
         return render(request, "operators/list.html", page, status_code=error.status)
     return redirect(address, flash=f"已登记操作员 {data.name}，接下来登记其税控设备")
 
@@ -132,6 +129,7 @@ def _list_page(
     *,
     q: str = "",
     enterprise_id: UUID | None = None,
+    form: OperatorForm | None = None,
 ) -> OperatorsPage:
     found = queries.list_operators(
         session,
@@ -143,14 +141,15 @@ def _list_page(
     )
     chosen = str(enterprise_id or "")
     filters = {"q": q, "enterprise_id": chosen, "limit": paging.limit}
+    form = form or OperatorForm(active=True, enterprise_id=chosen)
     return OperatorsPage(
         q=q,
         enterprise_id=chosen,
         limit=paging.limit,
-        enterprises=_enterprises(session, principal, enterprise_id),
+        enterprises=_enterprises(session, principal, uuid_or_none(form.enterprise_id)),
         rows=tuple(_line(row) for row in found.items),
         pager=pager(BASE, filters, paging, found.next_cursor),
-        form=OperatorForm(active=True, enterprise_id=chosen),
+        form=form,
         can_change=_may_change(principal),
     )
 

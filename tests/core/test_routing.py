@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
-from starlette.routing import Mount
+from starlette.routing import Match, Mount
 from starlette.testclient import TestClient
 
 from app.core.db import Database, ReadingSession
@@ -86,6 +86,12 @@ def test_options_and_strange_routes_are_refused() -> None:
     strange.routes.append(Mount("/m", app=FastAPI()))
     with pytest.raises(TypeError):
         Router().include_router(strange)
+
+
+@pytest.mark.parametrize("path", ["*", "", "/", "//", "api", "/api", "/api/", "things/7"])
+def test_the_index_leaves_strange_paths_to_the_routes(path: str) -> None:
+    scope = {"type": "http", "method": "OPTIONS", "path": path, "headers": []}
+    assert Index(_app().router.routes).matches(scope) == (Match.NONE, {})
 
 
 def test_a_path_that_begins_with_a_parameter_is_not_indexed() -> None:

@@ -16,6 +16,7 @@ from app.clearing.pages.home import state_counts
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Segment
+from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
@@ -50,12 +51,10 @@ def operator_list(
 ) -> HTMLResponse:
     """Searchable by name, code, pinyin, department, device number; the most urgent first."""
     today = local_date(clock())
-    filters: dict[str, object] = {"q": q, "state": state or ""}
-    links = Links("/clearing", {**filters, "limit": paging.limit})
+    links = Links("/clearing", {"q": q, "state": state or ""}, paging.limit)
     of = chosen(session, principal, enterprise, enterprise_id, links)
-    filters |= of.kept
     found = (
-        None
+        Page(items=[])
         if of.shown.unclear
         else operators_queries.list_operators(
             session,
@@ -77,7 +76,7 @@ def operator_list(
         period=facts.default_period(None, clock()),
         counts=None if fragment else state_counts(session, principal, clock),
         enterprises=of.shown,
-        segments=() if fragment else _segments(filters),
+        segments=() if fragment else _segments(of.filters),
         rows=tuple(
             OperatorRow(
                 id=str(row.id),
@@ -90,15 +89,10 @@ def operator_list(
                 days_left=None if row.lock_date is None else (row.lock_date - today).days,
                 last_cleared_at=row.last_cleared_at,
             )
-            for row in (found.items if found else ())
+            for row in found.items
         ),
         can_request=principal.can(Permission.CLEARING_REQUEST),
-        pager=pager(
-            "/clearing",
-            {**filters, "limit": paging.limit},
-            paging,
-            found.next_cursor if found else None,
-        ),
+        pager=pager("/clearing", {**of.filters, "limit": paging.limit}, paging, found.next_cursor),
     )
     return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)
 

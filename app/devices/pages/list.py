@@ -14,6 +14,7 @@ from app.accounts.principal import Permission
 from app.core.clock import local_date
 from app.core.forms import blank_is_none, pager
 from app.core.page_parts import Segment
+from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import ClockDep, Paging, Reading
@@ -48,12 +49,10 @@ def device_list(
     enterprise: Annotated[str, Query(max_length=MOST_TEXT)] = "",
 ) -> HTMLResponse:
     """Devices by number with their connection and clearing state."""
-    filters: dict[str, object] = {"q": q, "state": state or ""}
-    links = Links("/devices", {**filters, "limit": paging.limit})
+    links = Links("/devices", {"q": q, "state": state or ""}, paging.limit)
     of = chosen(session, principal, enterprise, enterprise_id, links)
-    filters |= of.kept
     found = (
-        None
+        Page(items=[])
         if of.shown.unclear
         else queries.list_devices(
             session,
@@ -64,8 +63,7 @@ def device_list(
             enterprise_id=of.enterprise_id,
         )
     )
-    rows = found.items if found else []
-    monitors = queries.monitors_of(session, [row.device.id for row in rows])
+    monitors = queries.monitors_of(session, [row.device.id for row in found.items])
     agents = {agent.id: agent.name for agent in queries.all_agents(session)}
     page = DevicesPage(
         q=q,
@@ -73,14 +71,9 @@ def device_list(
         enterprise_id=str(of.enterprise_id or ""),
         limit=paging.limit,
         enterprises=of.shown,
-        segments=tuple(_segment(value, label, filters) for value, label in _LABELS.items()),
-        rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in rows),
-        pager=pager(
-            "/devices",
-            {**filters, "limit": paging.limit},
-            paging,
-            found.next_cursor if found else None,
-        ),
+        segments=tuple(_segment(value, label, of.filters) for value, label in _LABELS.items()),
+        rows=tuple(_row(row, monitors[row.device.id], agents, clock()) for row in found.items),
+        pager=pager("/devices", {**of.filters, "limit": paging.limit}, paging, found.next_cursor),
         can_register=principal.can(Permission.DEVICES_WRITE),
     )
     return render(request, "devices/list.html", page)

@@ -21,7 +21,7 @@ from app.devices.contexts import (
     FoundDevice,
     MonitorRow,
 )
-from app.enterprises.contexts import EnterpriseFilter
+from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 
 from .frame import ENTERPRISES, LOCK, NOW, PAGER, PEOPLE, layout
 from .operators import TYPES
@@ -210,6 +210,34 @@ DEVICE_NEW_INVALID = replace(
 
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "devices": ("devices/list.html", DEVICES, layout("/devices")),
+    "devices-by-name": (
+        "devices/list.html",
+        replace(
+            DEVICES,
+            enterprises=EnterpriseFilter(
+                by_name=True, text="德茂", name="南京德茂商贸有限公司", without="/devices"
+            ),
+        ),
+        layout("/devices"),
+    ),
+    "devices-which": (
+        "devices/list.html",
+        replace(
+            DEVICES,
+            enterprises=EnterpriseFilter(
+                by_name=True,
+                text="商贸",
+                unclear=True,
+                choices=(
+                    EnterpriseChoice("南京德茂商贸有限公司", "91320118MA20LU6N3P", "/devices"),
+                )
+                * 2,
+            ),
+            rows=(),
+            pager=Pager(),
+        ),
+        layout("/devices"),
+    ),
     "devices-empty": ("devices/list.html", DEVICES_EMPTY, layout("/devices")),
     "device": ("devices/detail.html", DEVICE_PAGE, layout("/devices")),
     "device-handover": ("devices/detail.html", DEVICE_HANDOVER, layout("/devices")),
