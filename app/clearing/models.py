@@ -1,7 +1,6 @@
-"""Tables of clearing: requests with their devices, stages and log; immutable records; number series."""
+"""Tables of clearing: requests with their devices, stages and log; number series; records beside it."""
 
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -9,25 +8,32 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.clearing.prechecks.check import Severity
+from app.clearing.record_models import ClearedType as ClearedType
+from app.clearing.record_models import ClearingRecord as ClearingRecord
 from app.clearing.states import (
     BatchState,
     Kind,
     Mode,
+    Outcome,
     RequestState,
-    Result,
     Scope,
     Stage,
     StageState,
     TargetState,
 )
-from app.core.db import EnumText, MoneyType, UtcDateTime, one_of
+from app.core.db import EnumText, UtcDateTime, one_of
 from app.core.ids import new_id
+
+_JSON = sa.JSON(none_as_null=True)
+"""Nothing known is NULL, not the JSON text null."""
 
 
 class ClearingRequest(SQLModel, table=True):
     """清卡申请: who asks for what to be cleared and why, and how far it is.
 
     `attempt` counts executions; `origin` is the account or API key that asked, as text for people.
+    `outcome`, `cleared`, `remaining` and `next_lock_date` are written with the end of an execution and
+    empty before; of requests that ended before they were kept they are not known.
     """
 
     __tablename__ = "clearing_requests"
@@ -37,6 +43,7 @@ class ClearingRequest(SQLModel, table=True):
         one_of("scope", Scope),
         one_of("state", RequestState),
         one_of("stage", Stage),
+        one_of("outcome", Outcome),
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
         sa.Index("ix_clearing_requests_state_id", "state", "id"),
         sa.Index("ix_clearing_requests_operator_id", "operator_id", "id"),
@@ -88,6 +95,18 @@ class ClearingRequest(SQLModel, table=True):
     error_remedy: str | None = Field(default=None, max_length=500)
     error_device_code: str | None = Field(default=None, max_length=80)
     error_device_message: str | None = Field(default=None, max_length=500)
+    outcome: Outcome | None = Field(default=None, sa_type=EnumText(Outcome))
+    cleared: list[dict[str, str]] | None = Field(
+        default=None,
+        sa_type=_JSON,
+        description="types this request cleared: device_number, invoice_type, lock_date",
+    )
+    remaining: list[dict[str, str]] | None = Field(
+        default=None, sa_type=_JSON, description="types of the period still open, in the same form"
+    )
+    next_lock_date: date | None = Field(
+        default=None, description="the nearest lock date of its devices, whatever the type"
+    )
     backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
@@ -154,6 +173,11 @@ class ClearingTarget(SQLModel, table=True):
     already: bool = False
     types: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
     steps: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    device_totals: list[dict[str, Any]] | None = Field(
+        default=None,
+        sa_type=_JSON,
+        description="the device's own statistics of the period, read before it was cleared",
+    )
 
 
 class ClearingStage(SQLModel, table=True):
@@ -206,69 +230,6 @@ class ClearingEvent(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
     level: str = Field(default="info", max_length=10)
     text: str = Field(max_length=500)
-
-
-class ClearingRecord(SQLModel, table=True):
-    """清卡记录: the immutable result of one execution on one device.
-
-    The database refuses every UPDATE and DELETE. `evidence` keeps the lock date before and after of
-    every type, the messages exchanged with their codes, and which types had been cleared before.
-    """
-
-    __tablename__ = "clearing_records"
-    __table_args__ = (
-        one_of("mode", Mode),
-        one_of("kind", Kind),
-        one_of("scope", Scope),
-        one_of("result", Result),
-        sa.UniqueConstraint("request_id", "device_id", "attempt"),
-        sa.Index("ix_clearing_records_operator_id_id", "operator_id", "id"),
-        sa.Index("ix_clearing_records_device_id_id", "device_id", "id"),
-        sa.Index("ix_clearing_records_period_id", "period", "id"),
-    )
-
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    request_id: UUID = Field(foreign_key="clearing_requests.id")
-    attempt: int
-    operator_id: UUID = Field(foreign_key="operators.id")
-    operator_name: str = Field(max_length=80)
-    enterprise_id: UUID = Field(foreign_key="enterprises.id", index=True)
-    device_id: UUID = Field(foreign_key="devices.id")
-    device_number: str = Field(max_length=12)
-    mode: Mode = Field(sa_type=EnumText(Mode))
-    kind: Kind = Field(sa_type=EnumText(Kind))
-    scope: Scope = Field(sa_type=EnumText(Scope))
-    period: str = Field(max_length=7)
-    invoice_types: list[str] = Field(sa_type=sa.JSON)
-    result: Result = Field(sa_type=EnumText(Result))
-    already: bool = False
-    simulated: bool = False
-    error_code: str | None = Field(default=None, max_length=80)
-    error_message: str | None = Field(default=None, max_length=500)
-    started_at: datetime = Field(sa_type=UtcDateTime)
-    finished_at: datetime = Field(sa_type=UtcDateTime)
-    executed_by: str = Field(max_length=80)
-    executed_by_name: str = Field(max_length=120)
-    approved_by: str | None = Field(default=None, max_length=80)
-    approved_by_name: str | None = Field(default=None, max_length=120)
-    lock_date_before: date | None = None
-    lock_date_after: date | None = None
-    invoices_cleared: int = 0
-    amount: Decimal = Field(default=Decimal(0), sa_type=MoneyType)
-    tax: Decimal = Field(default=Decimal(0), sa_type=MoneyType)
-    backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
-    evidence: dict[str, Any] = Field(sa_type=sa.JSON)
-
-
-class ClearedType(SQLModel, table=True):
-    """That a type of a device is cleared for a period: at most once, kept by the primary key."""
-
-    __tablename__ = "clearing_cleared_types"
-
-    device_id: UUID = Field(foreign_key="devices.id", primary_key=True)
-    period: str = Field(max_length=7, primary_key=True)
-    invoice_type: str = Field(max_length=3, primary_key=True)
-    record_id: UUID = Field(foreign_key="clearing_records.id", index=True)
 
 
 class EngineProcess(SQLModel, table=True):

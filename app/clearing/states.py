@@ -122,3 +122,11 @@ class Result(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """What a success came to: for a device of the record, for all devices of the request."""
+
+    CLEARED = "cleared"  # nothing of the period is left on the device
+    PARTIAL = "partial"  # something was cleared, other types of the period are still open
+    ALREADY = "already"  # 此前已清卡: the device showed it before; nothing was executed
