@@ -28,7 +28,7 @@ from app.core.etags import IfMatch, require_match, set_etag
 from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.schemas import SearchText
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 
 KEY_LIFETIME = timedelta(days=365)
 """How long a key lives unless its maker says otherwise."""
@@ -57,6 +57,7 @@ def create_account(
     data: AccountCreate,
     principal: Admin,
     database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
@@ -71,9 +72,8 @@ def create_account(
         enterprise_ids=data.enterprise_ids,
         operator_id=data.operator_id,
     )
-    with database.transaction() as session:
-        new = service.create_account(session, draft, by=principal, settings=settings, clock=clock)
-        public = _answer(session, response, new.account, clock())
+    new = service.create_account(session, draft, by=principal, settings=settings, clock=clock)
+    public = _answer(session, response, new.account, clock())
     response.headers["Location"] = f"/api/v1/accounts/{public.id}"
     return AccountCreated(**public.model_dump(), one_time_password=new.one_time_password)
 
@@ -121,6 +121,7 @@ def create_api_key(
     data: ApiKeyCreate,
     principal: Admin,
     database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
 ) -> ApiKeyCreated:
@@ -128,16 +129,15 @@ def create_api_key(
     verify_step_up(database, principal, _text(data.password), settings=settings, clock=clock)
     at = clock()
     given = "expires_at" in data.model_fields_set
-    with database.transaction() as session:
-        new = service.create_api_key(
-            session,
-            by=principal,
-            name=data.name,
-            scopes=data.scopes,
-            expires_at=data.expires_at if given else at + KEY_LIFETIME,
-            at=at,
-        )
-        return ApiKeyCreated(**ApiKeyPublic.of(new.row).model_dump(), key=new.key)
+    new = service.create_api_key(
+        session,
+        by=principal,
+        name=data.name,
+        scopes=data.scopes,
+        expires_at=data.expires_at if given else at + KEY_LIFETIME,
+        at=at,
+    )
+    return ApiKeyCreated(**ApiKeyPublic.of(new.row).model_dump(), key=new.key)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)

@@ -117,7 +117,9 @@ class SignInAttempt(SQLModel, table=True):
 class ApiKey(SQLModel, table=True):
     """A key of another system. `prefix` is shown in lists; only the hash of the key is stored.
 
-    `scopes` are separated by spaces. `created_by` is the account, None from the command line.
+    `scopes` are separated by spaces. `created_by` is the person who made it, also through another key;
+    `responsible_id` the one who answers for it now: it works only while that account does. Both are None
+    for a key of the command line.
     """
 
     __tablename__ = "api_keys"
@@ -132,4 +134,18 @@ class ApiKey(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_by: UUID | None = Field(default=None)
+    responsible_id: UUID | None = Field(default=None)
+    all_enterprises: bool = Field(
+        default=True, sa_column_kwargs={"server_default": sa.true()}, nullable=False
+    )
+    """False: reaches only the enterprises of `api_key_enterprises`."""
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ApiKeyEnterprise(SQLModel, table=True):
+    """One enterprise a limited key reaches; without a foreign key, enterprises are a higher layer."""
+
+    __tablename__ = "api_key_enterprises"
+
+    api_key_id: UUID = Field(primary_key=True, foreign_key="api_keys.id")
+    enterprise_id: UUID = Field(primary_key=True)

@@ -29,7 +29,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.pagination import Page
 from app.core.routing import Router
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
+from app.core.web import ClockDep, DatabaseDep, Keep, Paging, Reading, SettingsDep
 
 router = Router(prefix="/backups", tags=["备份"])
 _CHUNK = 1 << 18
@@ -50,10 +50,17 @@ def create_backup(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    keep_answer: Keep,
 ) -> BackupPublic:
     """Back up now: an operator's period, an enterprise, or (admins) the whole system."""
-    backup = back_up_requested(database, settings, data, principal=principal, clock=clock)
-    response.headers["Location"] = f"/api/v1/backups/{backup.id}"
+
+    def beside(session: Session, backup: Backup) -> None:
+        response.headers["Location"] = f"/api/v1/backups/{backup.id}"
+        keep_answer(session, _public(session, [backup])[0])
+
+    backup = back_up_requested(
+        database, settings, data, principal=principal, clock=clock, beside=beside
+    )
     return _one(database, backup.id)
 
 
@@ -86,6 +93,7 @@ def restore_backup(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    keep_answer: Keep,
 ) -> RestorePublic:
     """Show what a restore would do, or do it. What a clearing wrote to the device is not undone."""
     _see(database, backup_id, principal)
@@ -95,8 +103,15 @@ def restore_backup(
         return RestorePublic.model_validate(plan)
     password = data.password.get_secret_value() if data.password else None
     verify_step_up(database, principal, password, settings=settings, clock=clock)
-    done = service.restore(database, storage, backup_id, actor=principal.actor, clock=clock)
-    return RestorePublic.model_validate(done).model_copy(update={"preview": False})
+    done = service.restore(
+        database,
+        storage,
+        backup_id,
+        actor=principal.actor,
+        clock=clock,
+        finishing=lambda session, done: keep_answer(session, _restored(done)),
+    )
+    return _restored(done)
 
 
 @router.post("/{backup_id}/drill")
@@ -145,6 +160,10 @@ def backup_content(
         "Content-Disposition": f'attachment; filename="{name}"',
     }
     return StreamingResponse(_chunks(good, held), media_type="application/zip", headers=headers)
+
+
+def _restored(done: service.Preview) -> RestorePublic:
+    return RestorePublic.model_validate(done).model_copy(update={"preview": False})
 
 
 def _see(database: Database, backup_id: UUID, principal: Principal) -> None:

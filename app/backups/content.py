@@ -6,12 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.backups.models import BackupKind
+from app.backups.models import Backup, BackupKind
 from app.backups.rows import Row
 from app.core.db import Session
 
 Cells = Callable[[Row], tuple[Any, ...]]
 """What a sheet shows of a row."""
+
+Beside = Callable[[Session, Backup], None]
+"""What else is written in the transaction that registers a backup."""
+
+
+def nothing_beside(session: Session, backup: Backup) -> None:
+    """A backup by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Content:
     operator_id: UUID | None = None
     operator_name: str = ""
     period: str | None = None
+    beside: Beside = nothing_beside
 
     def about(self, at: datetime) -> dict[str, Any]:
         """What the manifest says of it."""
@@ -55,4 +63,4 @@ class Content:
         }
 
 
-__all__ = ["Content", "Row", "Table"]
+__all__ = ["Beside", "Content", "Row", "Table", "nothing_beside"]

@@ -2,6 +2,7 @@
 
 from app.accounts.principal import PERMISSION_NAMES, Permission, Principal
 from app.backups import service
+from app.backups.content import Beside, nothing_beside
 from app.backups.models import Backup, BackupKind
 from app.backups.schemas import BackupCreate
 from app.core.clock import Clock
@@ -17,10 +18,11 @@ def back_up_requested(
     *,
     principal: Principal,
     clock: Clock,
+    beside: Beside = nothing_beside,
 ) -> Backup:
     """The backup that was asked for. Raises Forbidden, NotFound, Invalid, BackupFailed (audited)."""
     try:
-        return _make(database, settings, data, principal=principal, clock=clock)
+        return _make(database, settings, data, principal=principal, clock=clock, beside=beside)
     except service.BackupFailed as error:
         subject = data.operator_id or data.enterprise_id or data.kind.value
         with database.transaction() as session:
@@ -35,13 +37,14 @@ def _make(
     *,
     principal: Principal,
     clock: Clock,
+    beside: Beside,
 ) -> Backup:
     storage = service.storage_of(settings)
     if data.kind is BackupKind.SYSTEM:
         if not principal.can(Permission.ADMIN):
             raise Forbidden(f"需要权限：{PERMISSION_NAMES[Permission.ADMIN]}")
         return service.back_up_system(
-            database, storage, settings, actor=principal.actor, clock=clock
+            database, storage, settings, actor=principal.actor, clock=clock, beside=beside
         )
     if data.operator_id is not None and data.period is not None:
         return service.back_up_operator(
@@ -51,6 +54,7 @@ def _make(
             period=data.period,
             principal=principal,
             clock=clock,
+            beside=beside,
         )
     assert data.enterprise_id is not None  # noqa: S101  (the schema has seen to it)
     return service.back_up_enterprise(
@@ -60,4 +64,5 @@ def _make(
         period=data.period,
         principal=principal,
         clock=clock,
+        beside=beside,
     )

@@ -16,7 +16,7 @@ from app.clearing.records_export import Export
 from app.clearing.service import batch as batches
 from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition
-from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
+from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
 
 router = Router(prefix="/clearing-batches", tags=["批量清卡"])
 
@@ -26,6 +26,7 @@ def create_batch(
     data: BatchCreate,
     principal: ClearingRequester,
     database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
@@ -33,12 +34,11 @@ def create_batch(
     """Clear many operators. With `clearing:execute` it starts at once; else each waits for review."""
     if principal.can(Permission.CLEARING_EXECUTE):
         verify_step_up(database, principal, data.password, settings=settings, clock=clock)
-    with database.transaction() as session:
-        made = batches.create_batch(
-            session, principal=principal, settings=settings, clock=clock, data=data
-        )
-        response.headers["Location"] = f"/api/v1/clearing-batches/{made.id}"
-        return batch_public(session, made, principal)
+    made = batches.create_batch(
+        session, principal=principal, settings=settings, clock=clock, data=data
+    )
+    response.headers["Location"] = f"/api/v1/clearing-batches/{made.id}"
+    return batch_public(session, made, principal)
 
 
 @router.get("/{batch_id}")
@@ -49,26 +49,24 @@ def get_batch(batch_id: UUID, session: Reading, principal: Reader) -> BatchPubli
 
 @router.post("/{batch_id}/pause")
 def pause_batch(
-    batch_id: UUID, principal: ClearingExecutor, database: DatabaseDep, clock: ClockDep
+    batch_id: UUID, principal: ClearingExecutor, session: Writing, clock: ClockDep
 ) -> BatchPublic:
     """Start no further request; what runs goes on."""
-    with database.transaction() as session:
-        queries.visible_batch(session, batch_id, principal)
-        found = queries.locked_batch(session, batch_id)
-        batches.pause(session, found, principal=principal, clock=clock)
-        return batch_public(session, found, principal)
+    queries.visible_batch(session, batch_id, principal)
+    found = queries.locked_batch(session, batch_id)
+    batches.pause(session, found, principal=principal, clock=clock)
+    return batch_public(session, found, principal)
 
 
 @router.post("/{batch_id}/resume")
 def resume_batch(
-    batch_id: UUID, principal: ClearingExecutor, database: DatabaseDep, clock: ClockDep
+    batch_id: UUID, principal: ClearingExecutor, session: Writing, clock: ClockDep
 ) -> BatchPublic:
     """Go on."""
-    with database.transaction() as session:
-        queries.visible_batch(session, batch_id, principal)
-        found = queries.locked_batch(session, batch_id)
-        batches.resume(session, found, principal=principal, clock=clock)
-        return batch_public(session, found, principal)
+    queries.visible_batch(session, batch_id, principal)
+    found = queries.locked_batch(session, batch_id)
+    batches.resume(session, found, principal=principal, clock=clock)
+    return batch_public(session, found, principal)
 
 
 @router.post("/{batch_id}/retry-failed", status_code=202)
@@ -76,6 +74,7 @@ def retry_failed(
     batch_id: UUID,
     principal: ClearingExecutor,
     database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     body: RetryFailedBody | None = None,
@@ -83,17 +82,16 @@ def retry_failed(
     """Run every failed request of the batch again, with these warnings accepted. Always safe."""
     body = body or RetryFailedBody()
     verify_step_up(database, principal, body.password, settings=settings, clock=clock)
-    with database.transaction() as session:
-        queries.visible_batch(session, batch_id, principal)
-        found = queries.locked_batch(session, batch_id)
-        batches.retry_failed(
-            session,
-            found,
-            principal=principal,
-            clock=clock,
-            accepted_warnings=body.accepted_warnings,
-        )
-        return batch_public(session, found, principal)
+    queries.visible_batch(session, batch_id, principal)
+    found = queries.locked_batch(session, batch_id)
+    batches.retry_failed(
+        session,
+        found,
+        principal=principal,
+        clock=clock,
+        accepted_warnings=body.accepted_warnings,
+    )
+    return batch_public(session, found, principal)
 
 
 _FILES = {

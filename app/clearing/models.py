@@ -82,6 +82,19 @@ class ClearingRequest(SQLModel, table=True):
     message: str = Field(default="", max_length=500)
     requested_by: str = Field(max_length=80)
     requested_by_name: str = Field(max_length=120)
+    asked_by: str = Field(
+        default="", max_length=80, sa_column_kwargs={"server_default": ""}, nullable=False
+    )
+    asked_by_name: str = Field(
+        default="", max_length=120, sa_column_kwargs={"server_default": ""}, nullable=False
+    )
+    asked_by_kind: str = Field(
+        default="", max_length=16, sa_column_kwargs={"server_default": ""}, nullable=False
+    )
+    asked_for: list[str] = Field(
+        default_factory=list,
+        sa_column=sa.Column(sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+    )
     reviewed_by: str | None = Field(default=None, max_length=80)
     reviewed_by_name: str | None = Field(default=None, max_length=120)
     review_comment: str | None = Field(default=None, max_length=500)

@@ -1,18 +1,19 @@
 """Routers of the server: one flat list of routes, and plain endpoints on threads of our own."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from copy import copy
 from enum import Enum
 from functools import wraps
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.utils import generate_unique_id
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import Receive, Scope, Send
 
+from app.core.answers import KEEPER, WRITING, Keeper
 from app.core.db import ReadingSession
 from app.core.threads import on_thread
 
@@ -31,6 +32,19 @@ class Route(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, _on_threads(endpoint), **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As every route; the answer to a POST is kept before the transaction of its change ends."""
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            answer = await handle(request)
+            keeper: Keeper | None = request.scope.get(KEEPER)
+            if keeper is None:
+                return answer
+            return await on_thread(keeper.settle, request.scope.get(WRITING), answer)
+
+        return answered if "POST" in (self.methods or ()) else handle
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As every route, faster when it does not."""

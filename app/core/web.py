@@ -1,10 +1,12 @@
 """What routes share: sessions of the database, settings and the clock, as dependencies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
 
+from app.core.answers import KEEPER, WRITING, Keeper
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
@@ -56,7 +58,20 @@ async def _reading(request: Request) -> Session:
 
 def _writing(request: Request) -> Iterator[Session]:
     with database_of(request).transaction() as session:
+        request.scope[WRITING] = session
         yield session
+
+
+async def _keep(request: Request, response: Response) -> Callable[[Session, BaseModel], None]:
+    keeper: Keeper | None = request.scope.get(KEEPER)
+
+    def keep(session: Session, body: BaseModel) -> None:
+        if keeper is not None:
+            headers = {**response.headers, "content-type": "application/json"}
+            status = request.scope["route"].status_code or 200
+            keeper.keep(session, Response(body.model_dump_json(), status, headers))
+
+    return keep
 
 
 def client_ip(request: Request) -> str:
@@ -81,6 +96,9 @@ Reading = Annotated[Session, Depends(_reading)]
 
 Writing = Annotated[Session, Depends(_writing, scope="function")]
 """A session that commits before the response goes out: a failed commit is a failed request."""
+
+Keep = Annotated[Callable[[Session, BaseModel], None], Depends(_keep)]
+"""For a long action with several transactions: keeps its answer in the one that makes it true."""
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 ClockDep = Annotated[Clock, Depends(_clock)]

@@ -91,7 +91,7 @@ def create_channel(
     data: ChannelCreate,
     confirm: Confirm,
     principal: Admin,
-    database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
@@ -108,13 +108,12 @@ def create_channel(
         data.to_operator,
         data.to_accounts,
     )
-    with database.transaction() as session:
-        channel = channels.create_channel(
-            session, draft, principal=principal, settings=settings, clock=clock
-        )
-        response.headers["Location"] = f"/api/v1/notification-channels/{channel.id}"
-        set_etag(response, channel.revision)
-        return ChannelPublic.of(channel)
+    channel = channels.create_channel(
+        session, draft, principal=principal, settings=settings, clock=clock
+    )
+    response.headers["Location"] = f"/api/v1/notification-channels/{channel.id}"
+    set_etag(response, channel.revision)
+    return ChannelPublic.of(channel)
 
 
 @router.get("/notification-channels/{channel_id}")

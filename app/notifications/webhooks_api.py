@@ -36,26 +36,25 @@ def create_webhook(
     data: WebhookCreate,
     confirm: Confirm,
     principal: Admin,
-    database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> WebhookCreated:
     """Register a receiver; its secret is in this answer only."""
     confirm(data.password)
-    with database.transaction() as session:
-        new = webhooks.create_webhook(
-            session,
-            url=data.url,
-            kinds=data.kinds,
-            description=data.description,
-            principal=principal,
-            settings=settings,
-            clock=clock,
-        )
-        response.headers["Location"] = f"/api/v1/webhooks/{new.webhook.id}"
-        set_etag(response, new.webhook.revision)
-        return WebhookCreated.of_new(new)
+    new = webhooks.create_webhook(
+        session,
+        url=data.url,
+        kinds=data.kinds,
+        description=data.description,
+        principal=principal,
+        settings=settings,
+        clock=clock,
+    )
+    response.headers["Location"] = f"/api/v1/webhooks/{new.webhook.id}"
+    set_etag(response, new.webhook.revision)
+    return WebhookCreated.of_new(new)
 
 
 @router.get("/{webhook_id}")
@@ -97,18 +96,17 @@ def rotate_webhook_secret(
     webhook_id: UUID,
     confirm: Confirm,
     principal: Admin,
-    database: DatabaseDep,
+    session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     data: Confirmation | None = None,
 ) -> WebhookCreated:
     """A new secret, in this answer only; the old one signs nothing any more."""
     confirm(data.password if data else None)
-    with database.transaction() as session:
-        new = webhooks.rotate_secret(
-            session, webhook_id, principal=principal, settings=settings, clock=clock
-        )
-        return WebhookCreated.of_new(new)
+    new = webhooks.rotate_secret(
+        session, webhook_id, principal=principal, settings=settings, clock=clock
+    )
+    return WebhookCreated.of_new(new)
 
 
 @router.delete("/{webhook_id}", status_code=204)

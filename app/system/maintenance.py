@@ -21,8 +21,8 @@ from app.core.db import Database, Session
 from app.errors import Conflict, QingkaError
 from app.notifications.service.removal import purge
 from app.settings import Settings
-from app.system.idempotency import KEPT_FOR
 from app.system.models import IdempotencyKey
+from app.system.queries import KEPT_FOR
 
 SESSIONS_KEPT = timedelta(days=30)
 ATTEMPTS_KEPT = timedelta(days=1)
@@ -104,7 +104,7 @@ def _prune_backups(database: Database, settings: Settings, clock: Clock) -> str:
 
 def _purge_keys(session: Session, before: datetime) -> int:
     result = session.execute(
-        sa.delete(IdempotencyKey).where(col(IdempotencyKey.started_at) < before)
+        sa.delete(IdempotencyKey).where(col(IdempotencyKey.answered_at) < before)
     )
     return int(cast(Any, result).rowcount)
 

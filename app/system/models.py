@@ -10,20 +10,21 @@ from app.core.db import UtcDateTime
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The first answer to a POST with an Idempotency-Key; `status` is NULL while it is being made.
+    """The first answer to a POST with an Idempotency-Key, written in the transaction of its change.
 
-    `body` is sealed (core.crypto).
+    `owner` is the principal, `rights` what it might do then, in short; `body` is sealed (core.crypto).
     """
 
     __tablename__ = "idempotency_keys"
 
-    owner: str = Field(max_length=64, primary_key=True)
+    owner: str = Field(max_length=80, primary_key=True)
     key: str = Field(max_length=200, primary_key=True)
     fingerprint: str = Field(max_length=64)
-    started_at: datetime = Field(sa_type=UtcDateTime, index=True)
-    status: int | None = None
-    headers: str = Field(default="", sa_type=sa.Text)
-    body: str = Field(default="", sa_type=sa.Text)
+    rights: str = Field(max_length=64)
+    answered_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    status: int
+    headers: str = Field(sa_type=sa.Text)
+    body: str = Field(sa_type=sa.Text)
 
 
 class RuntimeSetting(SQLModel, table=True):

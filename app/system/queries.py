@@ -1,5 +1,6 @@
 """Selects about the system as a whole."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,33 @@ from app.core.db import Session
 from app.devices.models import Agent, Device, DeviceState
 from app.notifications.models import Event, Job
 from app.operators.models import Operator
+from app.system.models import IdempotencyKey
+
+KEPT_FOR = timedelta(hours=24)
+"""How long the answer to a POST with an Idempotency-Key is kept."""
+
+_KEPT_ANSWER = sa.select(IdempotencyKey.__table__).where(  # type: ignore[attr-defined]
+    col(IdempotencyKey.owner) == sa.bindparam("owner"),
+    col(IdempotencyKey.key) == sa.bindparam("key"),
+    col(IdempotencyKey.answered_at) > sa.bindparam("since"),
+)
+
+
+def kept_answer(connection: sa.Connection, owner: str, key: str, at: datetime) -> Any | None:
+    """The row of an answer that is still kept."""
+    wanted = {"owner": owner, "key": key, "since": at - KEPT_FOR}
+    return connection.execute(_KEPT_ANSWER, wanted).one_or_none()
+
+
+def forget_old_answer(session: Session, owner: str, key: str, at: datetime) -> None:
+    """An answer kept long enough makes room for a new one."""
+    session.execute(
+        sa.delete(IdempotencyKey).where(
+            col(IdempotencyKey.owner) == owner,
+            col(IdempotencyKey.key) == key,
+            col(IdempotencyKey.answered_at) <= at - KEPT_FOR,
+        )
+    )
 
 
 def database_answers(session: Session) -> bool:

@@ -37,9 +37,9 @@ from app.notifications.service.channels import ChannelDraft
 from app.notifications.service.spread import spread_waiting
 from app.settings import Settings
 from app.system import care, diagnostics, maintenance
-from app.system.idempotency import KEPT_FOR
 from app.system.maintenance import Task
 from app.system.models import IdempotencyKey
+from app.system.queries import KEPT_FOR
 from app.system.scrubbing import Scrubber
 from tests.acting import act_as
 
@@ -115,7 +115,16 @@ def _fill(database: Database, settings: Settings) -> None:
                         expires_at=at,
                     ),
                     SignInAttempt(name_hash=f"{index}", address="1.1.1.1", last_at=at),
-                    IdempotencyKey(owner="o", key=f"{index}", fingerprint="f", started_at=at),
+                    IdempotencyKey(
+                        owner="o",
+                        key=f"{index}",
+                        fingerprint="f",
+                        rights="r",
+                        answered_at=at,
+                        status=201,
+                        headers="[]",
+                        body="b",
+                    ),
                 ]
             )
             publish(

@@ -150,6 +150,7 @@ def _register(
     session.add_all(copy.row(backup, at) for copy in stored.copies)
     _audit(session, backup, stored, actor, at)
     session.flush()
+    content.beside(session, backup)
     session.expunge(backup)
     return backup
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
-from app.backups.content import Content, Table
+from app.backups.content import Beside, Content, Table, nothing_beside
 from app.backups.ledger import device_rows, invoice_table
 from app.backups.models import Backup, BackupKind
 from app.backups.service.create import create
@@ -31,6 +31,7 @@ def back_up_operator(
     period: Period,
     principal: Principal,
     clock: Clock,
+    beside: Beside = nothing_beside,
 ) -> Backup:
     """The invoices of the period and the drafts of the operator's devices in use.
 
@@ -47,6 +48,7 @@ def back_up_operator(
             operator_id=operator.id,
             operator_name=operator.name,
             period=period,
+            beside=beside,
         )
     return create(database, where, content, actor=principal.actor, clock=clock)
 
@@ -59,6 +61,7 @@ def back_up_enterprise(
     period: Period | None,
     principal: Principal,
     clock: Clock,
+    beside: Beside = nothing_beside,
 ) -> Backup:
     """The invoices (of one period, or all) and the drafts of all devices of the enterprise.
 
@@ -73,6 +76,7 @@ def back_up_enterprise(
             documents={"subject.json": {"enterprise": enterprise.tax_no, "period": period}},
             enterprise_id=enterprise.id,
             period=period,
+            beside=beside,
         )
     return create(database, where, content, actor=principal.actor, clock=clock)
 

@@ -3,7 +3,7 @@
 What a clearing wrote to the device is not undone by it: the device stays unlocked for the next period.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,6 +99,14 @@ class Preview:
             self.rows.append(_shown(number, item))
 
 
+Finishing = Callable[[Session, Preview], None]
+"""What else is written in the transaction of a restore."""
+
+
+def _nothing_else(session: Session, done: Preview) -> None:
+    """A restore by itself."""
+
+
 def preview(database: Database, where: Where, backup_id: UUID) -> Preview:
     """What a restore would do now; changes nothing.
 
@@ -115,7 +123,13 @@ def preview(database: Database, where: Where, backup_id: UUID) -> Preview:
 
 
 def restore(
-    database: Database, where: Where, backup_id: UUID, *, actor: Actor, clock: Clock
+    database: Database,
+    where: Where,
+    backup_id: UUID,
+    *,
+    actor: Actor,
+    clock: Clock,
+    finishing: Finishing = _nothing_else,
 ) -> Preview:
     """Bring the ledger to what the backup holds, in one transaction; doing it again changes nothing.
 
@@ -135,6 +149,7 @@ def restore(
             _restore_preferences(session, good, done)
             _forget(session)
             _audit(session, good.backup, done, actor, clock())
+            finishing(session, done)
         return done
 
 

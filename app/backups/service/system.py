@@ -13,7 +13,7 @@ from app import __version__
 from app.audit.actor import Actor
 from app.backups import archive
 from app.backups.archive import ArchiveDamaged, ArchiveWriter
-from app.backups.content import Content
+from app.backups.content import Beside, Content, nothing_beside
 from app.backups.errors import known_errors
 from app.backups.models import Backup, BackupKind
 from app.backups.rows import table_rows
@@ -32,7 +32,13 @@ SCHEMA_PART = "schema.json"
 
 
 def back_up_system(
-    database: Database, where: Where, settings: Settings, *, actor: Actor, clock: Clock
+    database: Database,
+    where: Where,
+    settings: Settings,
+    *,
+    actor: Actor,
+    clock: Clock,
+    beside: Beside = nothing_beside,
 ) -> Backup:
     """Write, read back, compare, register. Work goes on meanwhile. Raises BackupFailed."""
     storage, started = as_storage(where), clock()
@@ -41,6 +47,7 @@ def back_up_system(
         name=f"{started:%Y%m%d-%H%M%S}-{new_id().hex[-8:]}-system",
         tables=(),
         documents={SCHEMA_PART: _schema(database), "settings.json": _settings(settings)},
+        beside=beside,
     )
     write = _write_sqlite if database.is_sqlite else _write_tables
     with known_errors(), spool_file(storage, ".zip") as plain:

@@ -20,7 +20,7 @@ from app.clearing.reconciliation.schemas import (
 )
 from app.contracts.periods import Period
 from app.core.routing import Router
-from app.core.web import ClockDep, DatabaseDep, Reading, Writing
+from app.core.web import ClockDep, DatabaseDep, Keep, Reading, Writing
 
 router = Router(prefix="/reconciliations", tags=["核对"])
 
@@ -58,6 +58,7 @@ async def run_reconciliation(
     database: DatabaseDep,
     clock: ClockDep,
     response: Response,
+    keep_answer: Keep,
 ) -> ReconciliationPublic:
     """The same, kept as a run whose differences can be dealt with."""
     service.require_runner(principal)
@@ -68,11 +69,12 @@ async def run_reconciliation(
     def keep() -> ReconciliationPublic:
         with database.transaction() as session:
             run = service.keep(session, findings, principal=principal, at=clock())
-            return schemas.kept(run, run_queries.differences_of(session, run.id))
+            answer = schemas.kept(run, run_queries.differences_of(session, run.id))
+            response.headers["Location"] = f"/api/v1/reconciliations/{answer.id}"
+            keep_answer(session, answer)
+            return answer
 
-    answer = await run_in_threadpool(keep)
-    response.headers["Location"] = f"/api/v1/reconciliations/{answer.id}"
-    return answer
+    return await run_in_threadpool(keep)
 
 
 @router.get("/{run_id}")

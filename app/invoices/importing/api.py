@@ -18,7 +18,7 @@ from app.contracts.devices import InvoiceType
 from app.core.db import Database
 from app.core.forms import blank_is_none
 from app.core.routing import Router
-from app.core.web import ClockDep, DatabaseDep
+from app.core.web import ClockDep, DatabaseDep, Keep
 from app.devices import queries as devices_queries
 from app.errors import Invalid, NotFound
 from app.invoices.importing import service
@@ -57,6 +57,7 @@ def import_invoices(
     database: DatabaseDep,
     principal: DevicesWriter,
     clock: ClockDep,
+    keep_answer: Keep,
     device_id: Annotated[UUID | None, Form(), blank_is_none] = None,
     invoice_type: Annotated[InvoiceType | None, Form(), blank_is_none] = None,
     assume_uploaded: Annotated[bool, Form()] = False,
@@ -76,7 +77,13 @@ def import_invoices(
     )
     with _spooled(file.file) as path:
         source = Source(path, (file.filename or "")[:200], defaults, _mapping(mapping))
-        report = service.import_file(database, source, principal=principal, clock=clock)
+        report = service.import_file(
+            database,
+            source,
+            principal=principal,
+            clock=clock,
+            finishing=lambda session, done: keep_answer(session, ImportReport.model_validate(done)),
+        )
     return ImportReport.model_validate(report)
 
 

@@ -5,7 +5,7 @@ that is interrupted has kept whole chunks, and importing the file again does the
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +72,10 @@ class Report:
         if len(self.rows) < MAX_TOLD:
             self.rows.append(RefusedRow(line, message))
 
+    def end(self) -> None:
+        """Nothing more comes: what was refused stands in the order of the file."""
+        self.rows.sort(key=lambda row: row.line)
+
     def add(self, written: Written) -> None:
         """Count a chunk."""
         self.accepted += written.accepted
@@ -133,8 +137,21 @@ def preview(
     return Preview(header, rows)
 
 
+Finishing = Callable[[Session, Report], None]
+"""What else is written in the last transaction of an import."""
+
+
+def _nothing_else(session: Session, report: Report) -> None:
+    """An import by itself."""
+
+
 def import_file(
-    database: Database, source: Source, *, principal: Principal, clock: Clock
+    database: Database,
+    source: Source,
+    *,
+    principal: Principal,
+    clock: Clock,
+    finishing: Finishing = _nothing_else,
 ) -> Report:
     """Take the file into the ledger. Raises FileRefused and ColumnsUnknown before anything is written."""
     report = Report()
@@ -143,8 +160,18 @@ def import_file(
         for line in staging.take_clashes():
             report.refuse(line, SEVERAL_TIMES)
         report.unchanged += staging.take_repeats()
-        _write(database, source, header, staging, report, principal, clock)
-    report.rows.sort(key=lambda row: row.line)
+        facts: dict[str, JSON] = {"file": source.name, "sha256": _sha256(source.path)}
+        left = staging.chunks(CHUNK)
+        chunk: list[Staged] | None = next(left, [])
+        while chunk is not None:
+            following = next(left, None)
+            with database.transaction() as session:
+                done = _write(session, header, chunk, report, clock())
+                _audit(session, principal, {**facts, **done}, clock())
+                if following is None:
+                    report.end()
+                    finishing(session, report)
+            chunk = following
     return report
 
 
@@ -168,33 +195,19 @@ def _stage(
 
 
 def _write(
-    database: Database,
-    source: Source,
-    header: Header,
-    staging: Staging,
-    report: Report,
-    principal: Principal,
-    clock: Clock,
-) -> None:
-    """Chunk by chunk; also a file with nothing to write is on record."""
-    facts: dict[str, JSON] = {"file": source.name, "sha256": _sha256(source.path)}
-    empty = True
-    for chunk in staging.chunks(CHUNK):
-        empty = False
-        with database.transaction() as session:
-            written = writing.write(session, chunk, header.places.keys(), at=clock())
-            report.add(written)
-            done: dict[str, JSON] = {
-                "lines": [chunk[0].line, chunk[-1].line],
-                "accepted": written.accepted,
-                "unchanged": written.unchanged,
-                "refused": len(written.refused),
-            }
-            _audit(session, principal, {**facts, **done}, clock())
-    if empty:
-        with database.transaction() as session:
-            nothing: dict[str, JSON] = {"accepted": 0, "refused": report.refused}
-            _audit(session, principal, {**facts, **nothing}, clock())
+    session: Session, header: Header, chunk: list[Staged], report: Report, at: datetime
+) -> dict[str, JSON]:
+    """One chunk; gives what is on record of it. A file with nothing to write is on record as well."""
+    if not chunk:
+        return {"accepted": 0, "refused": report.refused}
+    written = writing.write(session, chunk, header.places.keys(), at=at)
+    report.add(written)
+    return {
+        "lines": [chunk[0].line, chunk[-1].line],
+        "accepted": written.accepted,
+        "unchanged": written.unchanged,
+        "refused": len(written.refused),
+    }
 
 
 def _audit(
