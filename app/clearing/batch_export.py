@@ -6,7 +6,7 @@ from uuid import UUID
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import queries, words
+from app.clearing import outcomes, queries, words
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingTarget
 from app.clearing.queries.batch_results import BatchRequest
 from app.clearing.records_export import Export
@@ -28,9 +28,10 @@ RESULT_HEADER = (
     "怎么办",
     "清卡前锁死日期",
     "清卡后锁死日期",
+    "仍未清卡的票种",
     "已清卡发票（张）",
-    "金额（元）",
-    "税额（元）",
+    "净额（元）",
+    "净税额（元）",
     "申请编号",
     "清卡记录编号",
     "开始时间",
@@ -75,7 +76,9 @@ def _target_row(made: BatchRequest, target: ClearingTarget) -> Row:
     request = made.request
     record = _record_of(made, target)
     done = record is not None and record.result is Result.SUCCEEDED
-    state = words.RESULTS[record.result] if record else words.REQUEST_STATES[request.state]
+    state = words.REQUEST_STATES[request.state]
+    if record is not None:
+        state = words.result_of(record.result, outcomes.of_record(record))
     return (
         *_who(made.operator, made.enterprise),
         target.device_number,
@@ -105,12 +108,14 @@ def _record_of(made: BatchRequest, target: ClearingTarget) -> ClearingRecord | N
 
 def _figures(record: ClearingRecord | None) -> Row:
     if record is None:
-        return None, None, None, None, None
+        return (None,) * 6
+    left = outcomes.sentence((), outcomes.from_json(record.remaining) or ())
     if record.result is not Result.SUCCEEDED:
-        return record.lock_date_before, record.lock_date_after, None, None, None
+        return record.lock_date_before, record.lock_date_after, left, None, None, None
     return (
         record.lock_date_before,
         record.lock_date_after,
+        left,
         record.invoices_cleared,
         record.amount,
         record.tax,

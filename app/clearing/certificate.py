@@ -18,10 +18,12 @@ from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
-from app.clearing import queries, words
+from app.clearing import figure_lines, queries, words
 from app.clearing.errors import RecordNotFound
+from app.clearing.figure_lines import FigureLine
 from app.clearing.models import ClearingRecord
-from app.clearing.states import Result
+from app.clearing.outcomes import from_json, of_record, sentence
+from app.clearing.states import Outcome, Result
 from app.contracts.operations import TypeOutcome
 from app.core.clock import local
 from app.core.db import Session
@@ -35,7 +37,6 @@ from app.settings import Settings
 
 VERIFY_PATH = "/audit/certificate"
 PURPOSE = "certificate"
-VERSION = 1
 FIELDS = (
     *("id", "request_id", "attempt", "operator_id", "operator_name", "enterprise_id"),
     *("device_id", "device_number", "mode", "kind", "scope", "period", "invoice_types"),
@@ -44,6 +45,9 @@ FIELDS = (
     *("lock_date_after", "invoices_cleared", "amount", "tax", "backup_id", "evidence"),
 )
 """What version 1 of the code covers: a column added later leaves the codes of today as they are."""
+
+_SINCE_OUTCOMES = ("outcome", "remaining", "next_lock_date", "device_totals", "ledger_totals")
+"""What version 2 covers besides: of records that say what their success came to."""
 
 _MAC_BYTES = 14
 _LENGTH = 48
@@ -79,6 +83,7 @@ class Certificate:
 
     facts: Sequence[tuple[str, str]]
     types: Sequence[TypeLine]
+    figures: Sequence[FigureLine]
     code: str
     address: str
     simulated: bool
@@ -92,6 +97,14 @@ class CertificateUnavailable(Conflict):
     remedy = "在清卡记录中选择结果为“清卡成功”的记录。"
 
 
+class NotExecuted(Conflict):
+    """A certificate tells of an execution; where the device was cleared before, there was none."""
+
+    code = "certificate.not_executed"
+    title = "此前已清卡，本次没有执行，不出具清卡凭证"
+    remedy = "由当时执行清卡的记录（或当时使用的软件）出具凭证；本条记录的页面说明设备当时的状态。"
+
+
 class CertificateNotGenuine(NotFound):
     """No record of this installation has this code, or the record is not what it was."""
 
@@ -101,9 +114,16 @@ class CertificateNotGenuine(NotFound):
 
 
 def require_certifiable(record: ClearingRecord) -> None:
-    """Raise CertificateUnavailable unless the record tells of a success."""
+    """Raise CertificateUnavailable for what is no success, NotExecuted for one that found all done."""
     if record.result is not Result.SUCCEEDED:
         raise CertificateUnavailable
+    if of_record(record) is Outcome.ALREADY:
+        raise NotExecuted
+
+
+def is_certifiable(record: ClearingRecord) -> bool:
+    """Whether a certificate of the record is given out."""
+    return record.result is Result.SUCCEEDED and of_record(record) is not Outcome.ALREADY
 
 
 def may_verify(principal: Principal) -> bool:
@@ -149,7 +169,7 @@ def verify_code(
 def pdf(
     session: Session, record: ClearingRecord, *, settings: Settings, printed_at: datetime
 ) -> bytes:
-    """The printed certificate. Raises CertificateUnavailable for a record that is no success."""
+    """The printed certificate. Raises CertificateUnavailable, NotExecuted."""
     from app.clearing import certificate_pdf  # reportlab takes long to import, and few ask for it
 
     require_certifiable(record)
@@ -158,6 +178,7 @@ def pdf(
         Certificate(
             facts=facts(session, record),
             types=type_lines(record),
+            figures=figure_lines.lines(figure_lines.of_record(record)),
             code=grouped(code),
             address=f"{settings.public_url.rstrip('/')}{VERIFY_PATH}?code={code}",
             simulated=record.simulated,
@@ -185,7 +206,8 @@ def facts(session: Session, record: ClearingRecord) -> list[tuple[str, str]]:
     operator = session.get_one(Operator, record.operator_id)
     device = session.get_one(Device, record.device_id)
     backup = session.get(Backup, record.backup_id) if record.backup_id else None
-    already = "（此前已清卡）" if record.already else ""
+    outcome = of_record(record)
+    left = sentence((), from_json(record.remaining) or ())
     return [
         ("操作员", f"{record.operator_name}（{operator.code}）"),
         ("企业", enterprise.name),
@@ -194,9 +216,9 @@ def facts(session: Session, record: ClearingRecord) -> list[tuple[str, str]]:
         ("属期", record.period),
         ("清卡方式", f"{words.MODES[record.mode]}，{words.KINDS[record.kind]}"),
         ("清卡范围", words.SCOPES[record.scope]),
-        ("结果", f"{words.RESULTS[record.result]}{already}"),
-        ("已清卡发票", f"{record.invoices_cleared:,} 张"),
-        ("金额 / 税额", f"{yuan(record.amount)} 元 / {yuan(record.tax)} 元"),
+        ("结果", words.result_of(record.result, outcome)),
+        *([("仍未清卡", left)] if left else []),
+        *_figures(record),
         ("执行人", record.executed_by_name),
         ("审核人", record.approved_by_name or ""),
         ("完成时间", f"{local(record.finished_at):%Y-%m-%d %H:%M:%S}（北京时间）"),
@@ -205,10 +227,31 @@ def facts(session: Session, record: ClearingRecord) -> list[tuple[str, str]]:
     ]
 
 
+def _figures(record: ClearingRecord) -> list[tuple[str, str]]:
+    """The net by the device's own statistics where it gave them, and what the ledger marked."""
+    device = figure_lines.of_record(record).total_device
+    marked = f"{record.invoices_cleared:,} 张，净额 {_money(record.amount, record.tax)}"
+    if device is None:
+        return [("设备统计", "设备没有给出统计"), ("台账记为已清卡", marked)]
+    net, void = device.net, device.void.count
+    counts = f"正数 {device.positive.count:,} 张，红字 {device.red.count:,} 张，作废 {void:,} 张（不计入）"
+    return [
+        ("设备统计净额 / 税额", _money(net.amount, net.tax)),
+        ("设备统计张数", counts),
+        ("台账记为已清卡", marked),
+    ]
+
+
+def _money(amount: Decimal, tax: Decimal) -> str:
+    return f"{yuan(amount)} 元 / {yuan(tax)} 元"
+
+
 def canonical(record: ClearingRecord) -> bytes:
     """What the record says, as the one JSON text it can be written as."""
-    values = {name: _plain(getattr(record, name)) for name in FIELDS}
-    body = {"version": VERSION, "record": values}
+    told = record.outcome is not None
+    fields = (*FIELDS, *_SINCE_OUTCOMES) if told else FIELDS
+    values = {name: _plain(getattr(record, name)) for name in fields}
+    body = {"version": 2 if told else 1, "record": values}
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 import segno
 from reportlab.lib import colors
-from reportlab.lib.enums import TA_CENTER
+from reportlab.lib.enums import TA_CENTER, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -21,7 +21,10 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from app.clearing.certificate import Certificate, TypeLine
+from app.clearing.figure_lines import FigureLine
 from app.core.clock import local
+from app.core.money import yuan
+from app.invoices.figures import Sum
 
 FONT: Final = "STSong-Light"
 QR_SIZE: Final = 32 * mm
@@ -40,8 +43,8 @@ def render(certificate: Certificate, *, printed_at: datetime) -> bytes:
         author="清卡管理",
         leftMargin=22 * mm,
         rightMargin=22 * mm,
-        topMargin=20 * mm,
-        bottomMargin=20 * mm,
+        topMargin=14 * mm,
+        bottomMargin=12 * mm,
     )
     mark = _mark_simulated if certificate.simulated else _leave_plain
     document.build(_story(certificate, printed_at), onFirstPage=mark, onLaterPages=mark)
@@ -59,7 +62,12 @@ _LEAD = _style(9.5, alignment=TA_CENTER, textColor=colors.HexColor("#555555"), s
 _TERM = _style(10, textColor=colors.HexColor("#555555"))
 _VALUE = _style(10.5)
 _CODE = _style(13)
+_CELL = _style(8)
+_CELL_TERM = _style(8, textColor=colors.HexColor("#555555"))
+_NUMBER = _style(8, alignment=TA_RIGHT)
 _SMALL = _style(9, textColor=colors.HexColor("#555555"))
+
+_ITEMS = {"positive": "正数", "red": "红字", "void": "作废（不计入）", "net": "净额"}
 
 _GRID = TableStyle(
     [
@@ -80,7 +88,8 @@ def _story(certificate: Certificate, printed_at: datetime) -> list[Flowable]:
         _facts(certificate.facts),
         Spacer(0, 5 * mm),
         _types(certificate.types),
-        Spacer(0, 8 * mm),
+        *([Spacer(0, 5 * mm), _figures(certificate.figures)] if certificate.figures else []),
+        Spacer(0, 5 * mm),
         _proof(certificate, printed_at),
     ]
 
@@ -105,6 +114,42 @@ def _types(types: Sequence[TypeLine]) -> Table:
         for line in types
     ]
     return Table([head, *rows], colWidths=[78 * mm, 44 * mm, 44 * mm], style=_HEADED, repeatRows=1)
+
+
+def _figures(lines: Sequence[FigureLine]) -> Table:
+    """Both sides in columns; nets in words of their own, differences named."""
+    over = ["", "", "设备统计（清卡前读取）", "", "", "台账", "", ""]
+    names = ["票种", "项目", *("份数", "金额（元）", "税额（元）") * 2]
+    head = [[_paragraph(words, _CELL_TERM) for words in row] for row in (over, names)]
+    body = [
+        [
+            _paragraph(line.invoice_type or "全部", _CELL),
+            _paragraph(_ITEMS[line.item] + ("（不符）" if line.differs else ""), _CELL),
+            *_side(line.device),
+            *_side(line.ledger),
+        ]
+        for line in lines
+    ]
+    widths = [12 * mm, 28 * mm, *(13 * mm, 27 * mm, 23 * mm) * 2]
+    style = TableStyle(
+        [
+            *_GRID.getCommands(),
+            ("BACKGROUND", (0, 0), (-1, 1), colors.whitesmoke),
+            ("SPAN", (2, 0), (4, 0)),
+            ("SPAN", (5, 0), (7, 0)),
+            ("SPAN", (0, 0), (1, 0)),
+            ("TOPPADDING", (0, 0), (-1, -1), 1),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+        ]
+    )
+    return Table([*head, *body], colWidths=widths, style=style, repeatRows=2)
+
+
+def _side(side: Sum | None) -> list[Paragraph]:
+    if side is None:
+        return [_paragraph("—", _NUMBER)] * 3
+    texts = (f"{side.count:,}", yuan(side.amount), yuan(side.tax))
+    return [_paragraph(text, _NUMBER) for text in texts]
 
 
 def _proof(certificate: Certificate, printed_at: datetime) -> Table:

@@ -76,7 +76,7 @@ def _run(database: Database, settings: Settings, code: str, wanted: dict[str, An
     with database.reading() as session:
         request = queries.request(session, request_id)
         if state is RequestState.SUCCEEDED:
-            typer.echo(f"清卡成功 {request.number}")
+            typer.echo(f"{request.message} {request.number}")
             return
         typer.echo(f"{request.error_code}: {request.error_message}", err=True)
         typer.echo(f"  → {request.error_remedy}", err=True)

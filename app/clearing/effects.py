@@ -7,17 +7,17 @@ Pure: what is known of the devices in, effects out; `preview.py` gathers. The wo
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 from app.clearing.grouping import types_to_clear
+from app.clearing.outcomes import TypeDate, sentence
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period, is_cleared, is_reported
-from app.core.money import ZERO
 from app.devices.service import Change
+from app.invoices.figures import Figures, total
 
 
 class RegisterEffect(StrEnum):
@@ -90,18 +90,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
-    """Invoices with their amount and tax in yuan."""
-
-    count: int = 0
-    amount: Decimal = ZERO
-    tax: Decimal = ZERO
-
-    def __add__(self, other: "Sum") -> "Sum":
-        return Sum(self.count + other.count, self.amount + other.amount, self.tax + other.tax)
-
-
-@dataclass(frozen=True, slots=True)
 class KnownType:
     """One authorised type. Both times are the device's own clock."""
 
@@ -126,7 +114,7 @@ class KnownDevice:
     read_at: datetime | None
     types: tuple[KnownType, ...]
     groups: Sequence[Sequence[str]]
-    working: Mapping[InvoiceType, Sum]
+    working: Mapping[InvoiceType, Figures]
     recorded: frozenset[InvoiceType]
     drafts: int
     cleared_before: bool = False
@@ -145,7 +133,7 @@ class TypeEffect:
     invoice_type: InvoiceType
     along: bool
     already: bool
-    invoices: Sum
+    invoices: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +142,9 @@ class DeviceEffects:
 
     `report`: types that are reported (抄报) first. `not_reported`: types that stop a 税务清卡, which reports
     nothing. `untouched`: authorised types that stay as they are. `not_first` stops a 首次清卡.
-    `changes` and `unreadable` are those of the device as known.
+    `executes`: whether anything is written into the device (taken so where it was never read); if not, it is
+    only compared and noted down. `left`: types of the period that stay open, with their lock dates. `changes` and `unreadable` are those
+    of the device as known.
     """
 
     device_id: UUID
@@ -166,12 +156,14 @@ class DeviceEffects:
     clear: tuple[TypeEffect, ...]
     untouched: tuple[InvoiceType, ...]
     drafts: int
+    executes: bool
+    left: tuple[TypeDate, ...]
     not_first: bool = False
     changes: tuple[Change, ...] | None = None
     unreadable: str = ""
 
     @property
-    def invoices(self) -> Sum:
+    def invoices(self) -> Figures:
         """All invoices that become 已清卡."""
         return total(one.invoices for one in self.clear)
 
@@ -190,9 +182,24 @@ class Effects:
     settings: tuple[str, ...]
 
     @property
-    def invoices(self) -> Sum:
+    def invoices(self) -> Figures:
         """All invoices that become 已清卡."""
         return total(device.invoices for device in self.devices)
+
+    @property
+    def executes(self) -> bool:
+        """Whether anything is written into a device; else it is only compared and noted down."""
+        return any(device.executes for device in self.devices)
+
+    @property
+    def left(self) -> tuple[TypeDate, ...]:
+        """Types of the period that stay open on the devices dealt with."""
+        return tuple(one for device in self.devices for one in device.left)
+
+    @property
+    def left_said(self) -> str:
+        """The same in words; empty when nothing stays open."""
+        return sentence((), self.left)
 
     @property
     def drafts(self) -> int:
@@ -219,15 +226,20 @@ def effects_of(
     settings: Iterable[str],
     left_out: Iterable[str] = (),
 ) -> Effects:
-    """What clearing these devices does. A device whose types all are on record for the period is left out."""
+    """What clearing these devices does. A device whose types all are on record for the period is left out.
+
+    Personal settings are reset only where something is executed.
+    """
     known = tuple(devices)
     done = tuple(device for device in known if is_done(choice, device))
+    affected = tuple(_device(choice, one) for one in known if one not in done)
+    resets = choice.scope is Scope.FULL and any(device.executes for device in affected)
     return Effects(
         choice=choice,
         register=REGISTER_EFFECTS[choice.mode],
-        devices=tuple(_device(choice, one) for one in known if one not in done),
+        devices=affected,
         left_out=(*(device.number for device in done), *left_out),
-        settings=tuple(sorted(settings)) if choice.scope is Scope.FULL else (),
+        settings=tuple(sorted(settings)) if resets else (),
     )
 
 
@@ -235,11 +247,6 @@ def is_done(choice: Choice, device: KnownDevice) -> bool:
     """Whether every type asked for is on record as cleared for the period."""
     wanted = {one.invoice_type for one in _wanted(choice, device)}
     return bool(wanted) and wanted <= device.recorded
-
-
-def total(sums: Iterable[Sum]) -> Sum:
-    """All of them together."""
-    return sum(sums, Sum())
 
 
 def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
@@ -251,6 +258,10 @@ def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
         if not is_reported(choice.period, one.lock_date, one.last_reported_at)
     )
     reports = choice.kind is Kind.DEVICE
+    clear = tuple(
+        _type(choice, device, one) for one in wanted if one.invoice_type not in device.recorded
+    )
+    executes = device.read_at is None or any(not one.already for one in clear)
     return DeviceEffects(
         device_id=device.device_id,
         number=device.number,
@@ -258,15 +269,19 @@ def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
         read_at=device.read_at,
         report=open_types if reports else (),
         not_reported=() if reports else open_types,
-        clear=tuple(
-            _type(choice, device, one) for one in wanted if one.invoice_type not in device.recorded
-        ),
+        clear=clear,
         untouched=tuple(
             one.invoice_type
             for one in device.types
             if one.invoice_type not in cleared or one.invoice_type in device.recorded
         ),
-        drafts=device.drafts if choice.scope is Scope.FULL else 0,
+        drafts=device.drafts if choice.scope is Scope.FULL and executes else 0,
+        executes=executes,
+        left=tuple(
+            TypeDate(device.number, one.invoice_type, one.lock_date)
+            for one in device.types
+            if one.invoice_type not in cleared and not is_cleared(choice.period, one.lock_date)
+        ),
         not_first=choice.mode is Mode.FIRST and device.cleared_before,
         changes=device.changes,
         unreadable=device.unreadable,
@@ -286,5 +301,5 @@ def _type(choice: Choice, device: KnownDevice, known: KnownType) -> TypeEffect:
         invoice_type=known.invoice_type,
         along=not chosen,
         already=is_cleared(choice.period, known.lock_date),
-        invoices=device.working.get(known.invoice_type, Sum()),
+        invoices=device.working.get(known.invoice_type, Figures()),
     )

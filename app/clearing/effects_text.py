@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from app.clearing.effects import DeviceEffects, Effects, Kept, RegisterEffect, TypeEffect
-from app.clearing.words import DEVICE_KINDS, KINDS, MODES, SCOPES, invoice_type
-from app.core.money import yuan
+from app.clearing.words import DEVICE_KINDS, KINDS, MODES, SCOPES, figures, invoice_type
 
 _REGISTER = {
     RegisterEffect.KEPT: "不改动，与设备不同之处列为提醒",
@@ -24,12 +23,16 @@ _KEPT = {
 
 def lines(effects: Effects) -> Iterator[str]:
     """What is going to happen, then what is not."""
-    choice, invoices = effects.choice, effects.invoices
+    choice = effects.choice
     yield f"{MODES[choice.mode]} · {KINDS[choice.kind]} · {SCOPES[choice.scope]} · {choice.period}"
     for device in effects.devices:
         yield from _device(device)
     yield f"登记资料：{_REGISTER[effects.register]}"
-    yield f"记为已清卡：{invoices.count} 张，{yuan(invoices.amount)} 元"
+    if effects.devices and not effects.executes:
+        yield "设备已清卡：只核对并记录，不写入设备"
+    yield f"记为已清卡（按台账）：{figures(effects.invoices)}"
+    if effects.left:
+        yield f"清卡后仍未清：{effects.left_said}"
     if effects.drafts:
         yield f"移出草稿：{effects.drafts} 张（备份中保留）"
     if effects.settings:
@@ -47,8 +50,7 @@ def _device(device: DeviceEffects) -> Iterator[str]:
         yield "  尚未读取，类型在读取后确定"
     for one in device.clear:
         along = "（同组，一并清卡）" if one.along else ""
-        invoices = f"{one.invoices.count} 张，{yuan(one.invoices.amount)} 元"
-        yield f"  {invoice_type(one.invoice_type)}{along}：{_what(device, one)}，{invoices}"
+        yield f"  {invoice_type(one.invoice_type)}{along}：{_what(device, one)}，{figures(one.invoices)}"
     for kind in (*device.report, *device.not_reported):
         if kind in device.untouched:
             yield f"  {invoice_type(kind)}：{'只抄报，不清卡' if device.report else '尚未抄报'}"

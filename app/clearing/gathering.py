@@ -27,6 +27,8 @@ from app.devices.models import Device
 from app.devices.service import Change
 from app.devices.states import clock_now
 from app.invoices import queries as invoices_queries
+from app.invoices import total_queries
+from app.invoices.figures import of_device
 from app.settings import Settings
 
 _OUTCOMES = (
@@ -110,6 +112,13 @@ def _device(
         subs=() if machine_no else subs,
         changes=_changes(session, device.device_id, read.reading),
         cleared_before=device.device_id in cleared_before,
+        ledger={
+            one.invoice_type: one.figures
+            for one in total_queries.totals(session, device.device_id, until)
+        },
+        ledger_current=read.invoices is not None,
+        statistics=None if read.statistics is None else of_device(read.statistics, until),
+        statistics_fault=read.statistics_fault,
     )
 
 

@@ -4,15 +4,16 @@ Everything is asked at the same time. What can't be reached is a fact, not an er
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from app.backups import service as backups_service
 from app.clearing.facts import Subject, SubjectDevice
 from app.clearing.prechecks import DeviceFault
 from app.clearing.prechecks.facts import reported_all
-from app.contracts.devices import AgentStatus, BureauView, DeviceInvoice, DeviceReading
+from app.contracts.devices import AgentStatus, BureauView, DeviceInvoice, DeviceReading, Statistics
+from app.contracts.faults import FAULTS
 from app.contracts.periods import Period, is_cleared
 from app.core import migrate
 from app.core.db import Database
@@ -24,10 +25,15 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What came of reading one device. `bureau` is None too where there was nothing to ask."""
+    """What came of reading one device. `bureau` is None too where there was nothing to ask.
+
+    `statistics` None: not asked for, or the device gives none, and `statistics_fault` says why.
+    """
 
     reading: DeviceReading | None = None
     invoices: list[DeviceInvoice] | None = None
+    statistics: Sequence[Statistics] | None = None
+    statistics_fault: DeviceFault | None = None
     fault: DeviceFault | None = None
     agent: AgentStatus | None = None
     bureau: BureauView | None = None
@@ -110,12 +116,29 @@ async def _read(
         invoices = None
         if with_invoices:
             invoices = await client.invoices_async(device.number, period)
+        statistics, none_because = None, None
+        if thorough:
+            statistics, none_because = await statistics_of(client, device.number, period)
     except QingkaError as error:
         return Read(fault=fault_of(error), agent=agent)
+    found = Read(reading, invoices, statistics, none_because, agent=agent)
     if not (thorough and _bureau_can_say(reading, period)):
-        return Read(reading, invoices, agent=agent)
+        return found
     view, fault = await _ask_bureau(client, device.number)
-    return Read(reading, invoices, agent=agent, bureau=view, bureau_fault=fault)
+    return replace(found, bureau=view, bureau_fault=fault)
+
+
+async def statistics_of(
+    client: AgentClient, number: str, period: Period
+) -> tuple[list[Statistics] | None, DeviceFault | None]:
+    """The device's own totals of the period; of a device that gives none, why. Raises what may pass."""
+    try:
+        return await client.statistics_async(number, period.first_day, period.last_day), None
+    except QingkaError as error:
+        known = FAULTS.get(error.code)
+        if known is None or known.retryable:
+            raise
+        return None, fault_of(error)
 
 
 def _bureau_can_say(reading: DeviceReading, period: Period) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.accounts.principal import Principal
 from app.clearing import facts, queries
-from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, Sum, effects_of
+from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, effects_of
 from app.clearing.looking import Read, Readings, read_devices
 from app.clearing.models import ClearingRequest
 from app.clearing.service.submit import in_clearing_order
@@ -20,7 +20,7 @@ from app.devices import service as devices_service
 from app.devices.connections import AgentClients
 from app.devices.models import Device, DeviceMonitor
 from app.invoices import queries as invoices_queries
-from app.invoices.queries import TypeTotals
+from app.invoices import total_queries
 from app.operators import queries as operators_queries
 from app.operators.models import Operator
 
@@ -94,7 +94,7 @@ def _known(
 ) -> list[KnownDevice]:
     ids = [device.id for device in devices]
     monitors = devices_queries.monitors_of(session, ids)
-    working = invoices_queries.working_totals(session, ids, choice.period)
+    working = total_queries.working_totals(session, ids, choice.period)
     recorded = queries.cleared_types(session, ids, choice.period)
     drafts = invoices_queries.drafts_per_device(session, ids)
     cleared_before = queries.cleared_before(session, ids) if choice.mode is Mode.FIRST else set()
@@ -106,7 +106,7 @@ def _known(
             read_at=device.read_at,
             types=_types(monitors[device.id]),
             groups=device.clear_groups,
-            working={total.invoice_type: _sum(total) for total in working[device.id]},
+            working={total.invoice_type: total.figures for total in working[device.id]},
             recorded=frozenset(InvoiceType(kind) for kind in recorded[device.id]),
             drafts=drafts[device.id],
             cleared_before=device.id in cleared_before,
@@ -138,7 +138,3 @@ def _as_read(
 
 def _types(monitors: Sequence[DeviceMonitor] | Sequence[Monitor]) -> tuple[KnownType, ...]:
     return tuple(KnownType(m.invoice_type, m.lock_date, m.last_reported_at) for m in monitors)
-
-
-def _sum(total: TypeTotals) -> Sum:
-    return Sum(total.count, total.amount, total.tax)

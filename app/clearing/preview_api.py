@@ -13,6 +13,7 @@ from app.clearing import facts, preview
 from app.clearing.choice_schemas import ChoiceQuery
 from app.clearing.effects import DeviceEffects, Effects, Kept, RegisterEffect, TypeEffect
 from app.clearing.looking import Readings
+from app.clearing.schemas import TypeDatePublic
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
@@ -20,6 +21,7 @@ from app.core.money import Money
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep
 from app.devices.schemas import ChangePublic
+from app.invoices.schemas import FiguresPublic
 from app.operators import queries as operators_queries
 
 router = Router(tags=["清卡"])
@@ -37,9 +39,10 @@ class TypeEffectPublic(BaseModel):
     invoice_type: InvoiceType
     along: bool = Field(description="not chosen, but clears together with a chosen one")
     already: bool = Field(description="the device shows it as cleared: nothing is written again")
-    invoices: int
-    amount: Money
+    invoices: int = Field(description="of the ledger, void ones too")
+    amount: Money = Field(description="net, without void ones")
     tax: Money
+    ledger: FiguresPublic
 
     @classmethod
     def of(cls, effect: TypeEffect) -> Self:
@@ -50,8 +53,9 @@ class TypeEffectPublic(BaseModel):
             along=effect.along,
             already=effect.already,
             invoices=invoices.count,
-            amount=invoices.amount,
-            tax=invoices.tax,
+            amount=invoices.net.amount,
+            tax=invoices.net.tax,
+            ledger=FiguresPublic.of(invoices),
         )
 
 
@@ -66,6 +70,10 @@ class DeviceEffectsPublic(BaseModel):
     not_reported: list[InvoiceType] = Field(description="types that stop a 税务清卡")
     clear: list[TypeEffectPublic]
     untouched: list[InvoiceType]
+    executes: bool = Field(
+        description="whether anything is written into the device; if not, it is cleared already"
+    )
+    left: list[TypeDatePublic] = Field(description="types of the period that stay open")
     drafts: int = Field(description="drafts that are removed, with a backup")
     not_first: bool = Field(description="a record of success exists, which stops a 首次清卡")
     changes: list[ChangePublic] | None = Field(
@@ -85,6 +93,8 @@ class DeviceEffectsPublic(BaseModel):
             not_reported=list(device.not_reported),
             clear=[TypeEffectPublic.of(one) for one in device.clear],
             untouched=list(device.untouched),
+            executes=device.executes,
+            left=[TypeDatePublic.model_validate(one) for one in device.left],
             drafts=device.drafts,
             not_first=device.not_first,
             changes=None
@@ -107,8 +117,9 @@ class EffectsPublic(BaseModel):
     left_out: list[str] = Field(description="numbers of the operator's devices that stay as is")
     settings: list[str] = Field(description="names of the personal settings that are reset")
     invoices: int = Field(description="that become 已清卡, by the ledger as it is")
-    amount: Money
+    amount: Money = Field(description="net, without void ones")
     tax: Money
+    ledger: FiguresPublic
     drafts: int
     keeps: list[Kept]
 
@@ -127,8 +138,9 @@ class EffectsPublic(BaseModel):
             left_out=list(effects.left_out),
             settings=list(effects.settings),
             invoices=invoices.count,
-            amount=invoices.amount,
-            tax=invoices.tax,
+            amount=invoices.net.amount,
+            tax=invoices.net.tax,
+            ledger=FiguresPublic.of(invoices),
             drafts=effects.drafts,
             keeps=list(effects.keeps),
         )

@@ -1,9 +1,10 @@
 """Requests and records as the API shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from app.accounts.principal import Principal
-from app.clearing import queries
+from app.clearing import outcomes, queries
 from app.clearing.batch_schemas import BatchItem, BatchPublic, Skipped
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
 from app.clearing.schemas import (
@@ -12,10 +13,13 @@ from app.clearing.schemas import (
     RecordPublic,
     RequestPublic,
     StagePublic,
+    TotalsPublic,
+    TypeDatePublic,
     WarningPublic,
 )
 from app.contracts.periods import Period
 from app.core.db import Session
+from app.invoices import figures
 
 _SAME = set(RequestPublic.model_fields) - {
     "stages",
@@ -23,6 +27,8 @@ _SAME = set(RequestPublic.model_fields) - {
     "error",
     "record_ids",
     "attachments",
+    "cleared",
+    "remaining",
 }
 
 
@@ -41,6 +47,8 @@ def requests_public(session: Session, requests: Sequence[ClearingRequest]) -> li
                 ],
                 "device_ids": [target.device_id for target in targets[request.id]],
                 "error": error_public(request),
+                "cleared": _dates(request.cleared),
+                "remaining": _dates(request.remaining),
                 "record_ids": [record.id for record in records[request.id]],
                 "attachments": [
                     AttachmentPublic.model_validate(one)
@@ -104,4 +112,22 @@ def error_public(request: ClearingRequest) -> ErrorPublic | None:
 
 def record_public(record: ClearingRecord) -> RecordPublic:
     """One record."""
-    return RecordPublic.model_validate(record)
+    values = record.model_dump(exclude={"remaining", "device_totals", "ledger_totals", "evidence"})
+    return RecordPublic.model_validate(
+        {
+            **values,
+            "outcome": outcomes.of_record(record),
+            "remaining": _dates(record.remaining),
+            "device_totals": _totals(record.device_totals),
+            "ledger_totals": _totals(record.ledger_totals),
+        }
+    )
+
+
+def _dates(kept: Sequence[Mapping[str, str]] | None) -> list[TypeDatePublic] | None:
+    found = outcomes.from_json(kept)
+    return None if found is None else [TypeDatePublic.model_validate(one) for one in found]
+
+
+def _totals(kept: Sequence[Mapping[str, Any]] | None) -> TotalsPublic | None:
+    return None if kept is None else TotalsPublic.of_types(figures.from_json(kept))

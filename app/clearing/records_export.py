@@ -11,7 +11,7 @@ from datetime import date, datetime
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import queries, words
+from app.clearing import figure_lines, outcomes, queries, words
 from app.clearing.models import ClearingRecord
 from app.clearing.public import record_public
 from app.clearing.queries import RecordFilter
@@ -20,9 +20,13 @@ from app.core.clock import Clock, local_date
 from app.core.db import Database, Session
 from app.core.pagination import PageRequest
 from app.core.tabular import Row, Table, TableFormat
+from app.invoices.figures import Figures
 from app.operators import queries as operators_queries
 from app.operators.queries import OperatorFilter, OperatorRow
 
+FIGURE_COLUMNS = tuple(
+    (item, unit) for item in ("正数", "红字", "作废", "净额") for unit in ("张数", "金额", "税额")
+)
 RECORD_HEADER = (
     "完成时间",
     "结果",
@@ -35,9 +39,12 @@ RECORD_HEADER = (
     "发票类型",
     "清卡前锁死日期",
     "清卡后锁死日期",
-    "已清卡发票（张）",
-    "金额（元）",
-    "税额（元）",
+    "台账记为已清卡（张）",
+    "其净额（元）",
+    "其净税额（元）",
+    *(f"{side}{item}{unit}" for side in ("设备", "台账") for item, unit in FIGURE_COLUMNS),
+    "仍未清卡的票种",
+    "设备最近的锁死日期",
     "执行人",
     "审核人",
     "开始时间",
@@ -109,10 +116,19 @@ def _record_rows(database: Database, principal: Principal, wanted: RecordFilter)
             yield _record_row(record)
 
 
+def _figures(found: Figures | None) -> Row:
+    """Count, amount and tax of each item; empty where that side is not known."""
+    if found is None:
+        return (None,) * len(FIGURE_COLUMNS)
+    items = (found.positive, found.red, found.void, found.net)
+    return tuple(value for one in items for value in (one.count, one.amount, one.tax))
+
+
 def _record_row(record: ClearingRecord) -> Row:
+    sides = figure_lines.of_record(record)
     return (
         record.finished_at,
-        words.RESULTS[record.result],
+        words.result_of(record.result, outcomes.of_record(record)),
         record.operator_name,
         record.device_number,
         record.period,
@@ -125,6 +141,10 @@ def _record_row(record: ClearingRecord) -> Row:
         record.invoices_cleared,
         record.amount,
         record.tax,
+        *_figures(sides.total_device),
+        *_figures(sides.total_ledger),
+        outcomes.sentence((), outcomes.from_json(record.remaining) or ()),
+        record.next_lock_date,
         record.executed_by_name,
         record.approved_by_name,
         record.started_at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -11,6 +11,7 @@ from app.clearing.states import (
     ChecklistItem,
     Kind,
     Mode,
+    Outcome,
     RequestState,
     Result,
     Scope,
@@ -20,6 +21,8 @@ from app.clearing.states import (
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.money import Money
+from app.invoices.figures import ByType, total
+from app.invoices.schemas import FiguresPublic
 
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00]*$")
@@ -148,6 +151,16 @@ class StagePublic(BaseModel):
     message: str
 
 
+class TypeDatePublic(BaseModel):
+    """An invoice type of a device with its lock date; null where the device gives none."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    device_number: str
+    invoice_type: InvoiceType
+    lock_date: date | None
+
+
 class RequestPublic(BaseModel):
     """A clearing request with how far it is."""
 
@@ -184,6 +197,19 @@ class RequestPublic(BaseModel):
     reviewed_by: str | None
     review_comment: str | None
     executed_by: str | None
+    outcome: Outcome | None = Field(
+        description="what the end came to: `cleared` nothing of the period is left, `partial` something is "
+        "(a failed request may have cleared some), `already` it was cleared before and nothing was executed"
+    )
+    cleared: list[TypeDatePublic] | None = Field(
+        description="types this request cleared, with their new lock dates; null: not known (yet)"
+    )
+    remaining: list[TypeDatePublic] | None = Field(
+        description="types of the period its devices still have open, with their lock dates"
+    )
+    next_lock_date: date | None = Field(
+        description="the nearest lock date of its devices afterwards, over all types"
+    )
     error: ErrorPublic | None
     record_ids: list[UUID]
     backup_id: UUID | None
@@ -191,6 +217,30 @@ class RequestPublic(BaseModel):
     finished_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class TypeTotalsPublic(FiguresPublic):
+    """Figures of one type."""
+
+    invoice_type: InvoiceType
+
+
+class TotalsPublic(FiguresPublic):
+    """Figures of all types together, and of each."""
+
+    types: list[TypeTotalsPublic]
+
+    @classmethod
+    def of_types(cls, found: ByType) -> Self:
+        """As the API shows them."""
+        all_types = FiguresPublic.of(total(found.values()))
+        return cls(
+            **dict(all_types),
+            types=[
+                TypeTotalsPublic(**dict(FiguresPublic.of(one)), invoice_type=kind)
+                for kind, one in sorted(found.items())
+            ],
+        )
 
 
 class RecordPublic(BaseModel):
@@ -211,6 +261,9 @@ class RecordPublic(BaseModel):
     period: Period
     invoice_types: list[InvoiceType]
     result: Result
+    outcome: Outcome | None = Field(
+        description="of a success: `cleared`, `partial` or `already` (nothing was executed); null: unknown"
+    )
     already: bool
     simulated: bool
     error_code: str | None
@@ -222,8 +275,18 @@ class RecordPublic(BaseModel):
     approved_by: str | None
     approved_by_name: str | None
     lock_date_before: date | None
-    lock_date_after: date | None
-    invoices_cleared: int
-    amount: Money
+    lock_date_after: date | None = Field(description="of the types of this record")
+    next_lock_date: date | None = Field(description="the device's nearest one, over all its types")
+    remaining: list[TypeDatePublic] | None = Field(
+        description="types of the period the device still has open; null: not known"
+    )
+    invoices_cleared: int = Field(description="invoices of the ledger marked as cleared, void too")
+    amount: Money = Field(description="their net: 正数 and 红字 together, void ones not summed")
     tax: Money
+    device_totals: TotalsPublic | None = Field(
+        description="the period by the device's own statistics; null: it gave none"
+    )
+    ledger_totals: TotalsPublic | None = Field(
+        description="the same types and period by the ledger at that moment"
+    )
     backup_id: UUID | None

@@ -1,9 +1,7 @@
 """Every select of invoices. A principal limited to some enterprises sees only those of their devices."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -16,29 +14,17 @@ from app.accounts.principal import Principal
 from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.db import Session
-from app.core.money import ZERO
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 from app.devices.models import Device
 from app.enterprises.queries import within
 from app.errors import NotFound
 from app.invoices.filters import InvoiceFilter, conditions_of
-from app.invoices.models import ClearingStatus, Invoice
+from app.invoices.models import Invoice
 
-__all__ = ["BATCH", "InvoiceFilter", "TypeTotals"]
+__all__ = ["BATCH", "InvoiceFilter"]
 
 BATCH = 1000
 """Rows fetched at a time when all of them are gone through."""
-
-
-@dataclass(frozen=True, slots=True)
-class TypeTotals:
-    """Invoices of one type of a device and period; drafts are not among them."""
-
-    invoice_type: InvoiceType
-    count: int
-    amount: Decimal
-    tax: Decimal
-    cleared: int
 
 
 def visible(session: Session, invoice_id: UUID, principal: Principal) -> Invoice:
@@ -96,67 +82,6 @@ def _oldest_first() -> sa.Select[Any]:
     columns = sa.select(*sa.inspect(Invoice).columns)
     ordered = columns.order_by(col(Invoice.issued_at), col(Invoice.id))
     return ordered.execution_options(yield_per=BATCH)
-
-
-def totals(session: Session, device_id: UUID, period: Period) -> list[TypeTotals]:
-    """Count, sums and how many are cleared, per type of the device and period."""
-    return totals_of(session, [device_id], period)[device_id]
-
-
-def totals_of(
-    session: Session, device_ids: Iterable[UUID], period: Period
-) -> dict[UUID, list[TypeTotals]]:
-    """The same for each of several devices, in one query."""
-    found: dict[UUID, list[TypeTotals]] = {device_id: [] for device_id in device_ids}
-    is_cleared = col(Invoice.clearing_status) == ClearingStatus.CLEARED
-    query = (
-        sa.select(
-            col(Invoice.device_id),
-            col(Invoice.invoice_type),
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(Invoice.amount), ZERO),
-            sa.func.coalesce(sa.func.sum(Invoice.tax), ZERO),
-            sa.func.sum(sa.case((is_cleared, 1), else_=0)),
-        )
-        .where(
-            col(Invoice.device_id).in_(found),
-            col(Invoice.period) == period,
-            col(Invoice.draft).is_(False),
-        )
-        .group_by(col(Invoice.device_id), col(Invoice.invoice_type))
-        .order_by(col(Invoice.device_id), col(Invoice.invoice_type))
-    )
-    for device_id, *values in session.execute(query):
-        found[device_id].append(TypeTotals(*values))
-    return found
-
-
-def working_totals(
-    session: Session, device_ids: Iterable[UUID], period: Period
-) -> dict[UUID, list[TypeTotals]]:
-    """What of the period is not 已清卡 yet, per device and type, in one query."""
-    found: dict[UUID, list[TypeTotals]] = {device_id: [] for device_id in device_ids}
-    query = (
-        sa.select(
-            col(Invoice.device_id),
-            col(Invoice.invoice_type),
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(Invoice.amount), ZERO),
-            sa.func.coalesce(sa.func.sum(Invoice.tax), ZERO),
-            sa.literal(0),
-        )
-        .where(
-            col(Invoice.device_id).in_(found),
-            col(Invoice.period) == period,
-            col(Invoice.draft).is_(False),
-            col(Invoice.clearing_status) == ClearingStatus.UNCLEARED,
-        )
-        .group_by(col(Invoice.device_id), col(Invoice.invoice_type))
-        .order_by(col(Invoice.device_id), col(Invoice.invoice_type))
-    )
-    for device_id, *values in session.execute(query):
-        found[device_id].append(TypeTotals(*values))
-    return found
 
 
 def drafts_per_device(session: Session, device_ids: Iterable[UUID]) -> dict[UUID, int]:

@@ -19,6 +19,7 @@ from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.money import ZERO, Money
 from app.core.schemas import Input, LongLine, Reason
+from app.invoices.figures import Figures, Sum
 from app.invoices.models import ClearingStatus
 
 InvoiceCode = Annotated[str, StringConstraints(pattern=r"^([0-9]{10}|[0-9]{12})?$", max_length=12)]
@@ -93,3 +94,37 @@ class InvoicePublic(BaseModel):
     buyer_name: str
     clearing_status: ClearingStatus
     cleared_by_record_id: UUID | None
+
+
+class SumPublic(BaseModel):
+    """Invoices with their amount without tax, and their tax."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int
+    amount: Money
+    tax: Money
+
+    @classmethod
+    def of(cls, one: Sum) -> Self:
+        """As the API shows it."""
+        return cls.model_validate(one)
+
+
+class FiguresPublic(BaseModel):
+    """正数, 红字 and 作废 apart. `net` is 正数 and 红字 together; void ones are counted, never added up."""
+
+    positive: SumPublic
+    red: SumPublic = Field(description="its amounts are negative")
+    void: SumPublic
+    net: SumPublic
+
+    @classmethod
+    def of(cls, one: Figures) -> Self:
+        """As the API shows it."""
+        return cls(
+            positive=SumPublic.of(one.positive),
+            red=SumPublic.of(one.red),
+            void=SumPublic.of(one.void),
+            net=SumPublic.of(one.net),
+        )

@@ -23,13 +23,12 @@ from app.core.clock import SHANGHAI, local_date
 from app.core.db import Session, dialect_name
 from app.core.etags import require_match
 from app.core.ids import new_id
-from app.core.money import ZERO
 from app.devices import queries as devices_queries
 from app.devices import service as devices_service
 from app.devices.agent_client import AgentFault
 from app.devices.models import Device, DeviceState
 from app.errors import Conflict, Invalid, NotFound
-from app.invoices import queries
+from app.invoices import queries, total_queries
 from app.invoices.models import ClearingStatus, Invoice
 from app.invoices.schemas import InvoiceCreate, InvoiceUpdate
 
@@ -58,7 +57,7 @@ class DraftNotCleared(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clearing moved out of the working set."""
+    """What a clearing moved out of the working set: all invoices, and their net without void ones."""
 
     count: int
     amount: Decimal
@@ -160,7 +159,8 @@ def mark_cleared(
     session.flush()
     session.execute(update)
     _forget(session)
-    return _cleared_by(session, record_id)
+    found = total_queries.figures_cleared_by(session, record_id)
+    return Cleared(found.count, found.net.amount, found.net.tax)
 
 
 def import_from_device(
@@ -202,15 +202,6 @@ def _forget(session: Session) -> None:
     for held in list(session.identity_map.values()):
         if isinstance(held, Invoice):
             session.expire(held)
-
-
-def _cleared_by(session: Session, record_id: UUID) -> Cleared:
-    query = sa.select(
-        sa.func.count(),
-        sa.func.coalesce(sa.func.sum(Invoice.amount), ZERO),
-        sa.func.coalesce(sa.func.sum(Invoice.tax), ZERO),
-    ).where(col(Invoice.cleared_by_record_id) == record_id)
-    return Cleared(*session.execute(query).one())
 
 
 def _row(device: Device, invoice: DeviceInvoice, period: str, at: datetime) -> dict[str, Any]:

@@ -37,6 +37,15 @@ _TITLES: dict[EventKind, str] = {
     EventKind.TEST: "测试通知",
 }
 
+_BY_OUTCOME = {
+    "partial": "部分清卡完成，仍有票种未清卡：{operator}，属期 {period}",
+    "already": "此前已清卡，未执行：{operator}，属期 {period}",
+}
+"""Titles of a success that is none in full (`outcome` of clearing.succeeded)."""
+
+_OF_AN_EXECUTION = frozenset({"lock_date_before", "lock_date_after"})
+"""Facts that would read as if something had been executed where nothing was."""
+
 _FACTS: tuple[tuple[str, str], ...] = (
     ("number", "申请编号"),
     ("operator", "操作员"),
@@ -52,6 +61,9 @@ _FACTS: tuple[tuple[str, str], ...] = (
     ("lock_date", "锁死日期"),
     ("lock_date_before", "清卡前锁死日期"),
     ("lock_date_after", "清卡后锁死日期"),
+    ("cleared", "已清卡"),
+    ("remaining", "未清卡"),
+    ("next_lock_date", "设备最近的锁死日期"),
     ("invoices_cleared", "清卡发票（张）"),
     ("target", "目标"),
     ("findings", "发现"),
@@ -84,12 +96,23 @@ def message_of(
     kind: EventKind, *, object_type: str, object_id: str, data: Mapping[str, Any]
 ) -> Message:
     """The words of an event."""
-    title = _plain(_TITLES[kind].format_map(_Facts(data)))[:MAX_TITLE]
+    title = _plain(_title(kind, data).format_map(_Facts(data)))[:MAX_TITLE]
     path = _PATHS.get(object_type, "/notifications").format(id=object_id)
     if kind is EventKind.DEVICE_LOCK_DIGEST:
         return Message(title, digest_words.short(data), path)
-    lines = [f"{label}：{_plain(data[name])}" for name, label in _FACTS if _told(data.get(name))]
+    moved = data.get("outcome") != "already"
+    lines = [
+        f"{label}：{_plain(data[name])}"
+        for name, label in _FACTS
+        if _told(data.get(name)) and (moved or name not in _OF_AN_EXECUTION)
+    ]
     return Message(title, "\n".join(lines), path)
+
+
+def _title(kind: EventKind, data: Mapping[str, Any]) -> str:
+    if kind is not EventKind.CLEARING_SUCCEEDED:
+        return _TITLES[kind]
+    return _BY_OUTCOME.get(str(data.get("outcome", "")), _TITLES[kind])
 
 
 def address_of(public_url: str, link: str) -> str:
@@ -103,5 +126,12 @@ def _told(value: Any) -> bool:
 
 def _plain(value: Any) -> str:
     if isinstance(value, list):
-        return "、".join(map(str, value))
+        return "、".join(_type_date(one) if isinstance(one, Mapping) else str(one) for one in value)
     return " ".join(str(value).split())
+
+
+def _type_date(one: Mapping[str, Any]) -> str:
+    """An invoice type of a device with its lock date."""
+    day = one.get("lock_date")
+    until = f"（锁死日期 {day}）" if day else ""
+    return f"{one.get('device_number', '')} {one.get('invoice_type', '')}{until}".strip()

@@ -530,7 +530,7 @@ def test_the_result_has_a_row_for_every_operator_and_device(
     ]
     done, failed, left_out = rows[0], rows[2], rows[4]
     assert (done["清卡前锁死日期"], done["清卡后锁死日期"]) == ("2026-11-16", "2026-12-15")
-    assert done["金额（元）"] == "0.00"
+    assert done["净额（元）"] == "0.00"
     assert done["申请编号"].startswith("QK202611-")
     with any_office.database.reading() as session:
         assert (

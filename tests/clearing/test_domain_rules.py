@@ -169,7 +169,7 @@ def test_rule_5_all_is_reported_before_any_is_cleared_and_sub_machines_go_first(
         device_id: Any,
         kind: OperationKind,
         _: object,
-        then: operations.AfterSuccess | None,
+        then: operations.AfterEnd | None,
     ) -> None:
         asked.append((kind, device_id))
         now = office.clock()

@@ -15,13 +15,13 @@ from app.clearing.effects import (
     KnownDevice,
     KnownType,
     RegisterEffect,
-    Sum,
     effects_of,
 )
 from app.clearing.grouping import types_to_clear
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
+from app.invoices.figures import Figures, Sum
 
 SPECIAL, ORDINARY = InvoiceType.SPECIAL_PAPER, InvoiceType.ORDINARY_PAPER
 ROLL, ELECTRONIC = InvoiceType.ROLL, InvoiceType.ORDINARY_ELECTRONIC
@@ -71,9 +71,9 @@ def device(
         "types": types,
         "groups": GOLDEN,
         "working": {
-            SPECIAL: Sum(3, Decimal("300.00"), Decimal("39.00")),
-            ORDINARY: Sum(2, Decimal("20.00"), Decimal("2.60")),
-            ELECTRONIC: Sum(1, Decimal("1.00"), Decimal("0.13")),
+            SPECIAL: Figures(Sum(3, Decimal("300.00"), Decimal("39.00"))),
+            ORDINARY: Figures(Sum(2, Decimal("20.00"), Decimal("2.60"))),
+            ELECTRONIC: Figures(Sum(1, Decimal("1.00"), Decimal("0.13"))),
         },
         "recorded": frozenset(recorded),
         "drafts": 4,
@@ -86,7 +86,7 @@ def test_a_full_one_reports_and_clears_every_type_and_resets_drafts_and_settings
     [one] = found.devices
     assert one.report == (SPECIAL, ORDINARY, ELECTRONIC, ROLL)
     assert [effect.invoice_type for effect in one.clear] == list(one.report)
-    assert found.invoices == Sum(6, Decimal("321.00"), Decimal("41.73"))
+    assert found.invoices == Figures(Sum(6, Decimal("321.00"), Decimal("41.73")))
     assert (found.drafts, found.settings) == (4, ("打印边距", "默认税率"))
     assert one.untouched == ()
     assert Kept.DRAFTS not in found.keeps
@@ -199,12 +199,12 @@ def test_the_effects_as_lines_of_text() -> None:
     assert full == [
         "常规清卡 · 税控设备清卡 · 全面清卡 · 2026-10",
         "金税盘 661000000001",
-        "  004 增值税专用发票：抄报后清卡，3 张，300.00 元",
-        "  007 增值税普通发票：已抄报，清卡，2 张，20.00 元",
-        "  026 增值税电子普通发票：抄报后清卡，1 张，1.00 元",
-        "  025 增值税普通发票（卷票）：设备已清卡，只核对并记录，0 张，0.00 元",
+        "  004 增值税专用发票：抄报后清卡，3 张，净额 300.00 元",
+        "  007 增值税普通发票：已抄报，清卡，2 张，净额 20.00 元",
+        "  026 增值税电子普通发票：抄报后清卡，1 张，净额 1.00 元",
+        "  025 增值税普通发票（卷票）：设备已清卡，只核对并记录，0 张，净额 0.00 元",
         "登记资料：不改动，与设备不同之处列为提醒",
-        "记为已清卡：6 张，321.00 元",
+        "记为已清卡（按台账）：6 张，净额 321.00 元",
         "移出草稿：4 张（备份中保留）",
         "重置个人设置：打印边距",
         "不会改动：其他属期、其他设备、发票内容、登记资料",
@@ -214,8 +214,27 @@ def test_the_effects_as_lines_of_text() -> None:
     lines = list(effects_text.lines(effects_of(first, [known], settings=(), left_out=["66"])))
     assert lines[2:6] == [
         "  已有成功的清卡记录，首次清卡会停下",
-        "  004 增值税专用发票：尚未抄报，清卡会停下，3 张，300.00 元",
-        "  007 增值税普通发票（同组，一并清卡）：已抄报，清卡，2 张，20.00 元",
+        "  004 增值税专用发票：尚未抄报，清卡会停下，3 张，净额 300.00 元",
+        "  007 增值税普通发票（同组，一并清卡）：已抄报，清卡，2 张，净额 20.00 元",
         "  026 增值税电子普通发票：尚未抄报",
     ]
     assert lines[-1] == "不在其中的设备：66"
+
+
+def test_what_a_partial_one_leaves_open_is_said_with_the_day_it_locks() -> None:
+    found = effects_of(partial(SPECIAL), [device(cleared=[ROLL])], settings=())
+    assert [one.invoice_type for one in found.left] == [ELECTRONIC]
+    assert found.left_said == "026 未清卡，2026-11-16 锁死"
+    assert f"清卡后仍未清：{found.left_said}" in list(effects_text.lines(found))
+
+
+def test_a_device_that_was_cleared_before_is_only_noted_down() -> None:
+    """Nothing is executed: drafts and settings stay, and nobody is told that a date moves."""
+    done = device(cleared=[SPECIAL, ORDINARY, ELECTRONIC, ROLL])
+    found = effects_of(choice(), [done], settings=["打印边距"])
+    assert not found.executes
+    assert (found.drafts, found.settings) == (0, ())
+    assert "设备已清卡：只核对并记录，不写入设备" in list(effects_text.lines(found))
+    both = effects_of(choice(), [done, device()], settings=["打印边距"])
+    assert both.executes
+    assert (both.drafts, both.settings) == (4, ("打印边距",))

@@ -75,7 +75,7 @@ def test_csv_has_chinese_columns_and_every_record_newest_first(
     assert tuple(rows[0]) == RECORD_HEADER
     assert [row["记录编号"] for row in rows] == [str(one) for one in reversed(records)]
     oldest = rows[-1]
-    assert (oldest["结果"], oldest["金额（元）"], oldest["税额（元）"]) == (
+    assert (oldest["结果"], oldest["其净额（元）"], oldest["其净税额（元）"]) == (
         "清卡成功",
         "1284330.50",
         "-0.10",

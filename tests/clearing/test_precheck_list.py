@@ -48,6 +48,7 @@ PRODUCT_3_4 = {
     "clock drift": {"device.clock"},
     "no draft (unfinished) invoices": {"invoices.drafts"},
     "no invoice not yet uploaded": {"invoices.uploaded"},
+    "ledger and device's own statistics agree": {"ledger.statistics"},
     "return for the period filed and matching": {"bureau.filed"},
     "every invoice type can be reported": {"device.types", "period.order"},
     "not yet cleared for the period (duplicate)": {"period.duplicate"},

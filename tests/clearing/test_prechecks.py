@@ -39,6 +39,7 @@ DEVICE_CODES = [
     "bureau.filed",
     "invoices.drafts",
     "invoices.uploaded",
+    "ledger.statistics",
     "clearing.recent",
 ]
 SYSTEM_CODES = ["system.health", "taxpayer.complete", "peak_window", "backup.space"]

@@ -11,11 +11,12 @@ from starlette.testclient import TestClient
 
 from app.accounts.principal import SYSTEM
 from app.clearing import preview, queries
-from app.clearing.effects import Choice, Sum
+from app.clearing.effects import Choice
 from app.clearing.models import ClearedType
 from app.contracts.periods import Period
 from app.devices.models import Device
 from app.invoices import service as invoices_service
+from app.invoices.figures import Figures, Sum
 from app.invoices.schemas import InvoiceCreate
 from app.operators.models import Operator
 
@@ -73,6 +74,13 @@ def _preview(client: TestClient, subject: "Subject", **query: Any) -> dict[str, 
     return found
 
 
+def _figures(count: int, amount: str, tax: str) -> dict[str, Any]:
+    """Positive invoices alone."""
+    none = {"count": 0, "amount": "0.00", "tax": "0.00"}
+    all_of_it = {"count": count, "amount": amount, "tax": tax}
+    return {"positive": all_of_it, "red": none, "void": none, "net": all_of_it}
+
+
 def test_all_that_a_full_clearing_does(client: TestClient, subject: "Subject") -> None:
     found = _preview(client, subject)
     assert (found["period"], found["register_effect"]) == ("2026-10", "kept")
@@ -87,6 +95,7 @@ def test_all_that_a_full_clearing_does(client: TestClient, subject: "Subject") -
             "invoices": 2,
             "amount": "150.50",
             "tax": "19.57",
+            "ledger": _figures(2, "150.50", "19.57"),
         },
         {
             "invoice_type": "007",
@@ -95,6 +104,7 @@ def test_all_that_a_full_clearing_does(client: TestClient, subject: "Subject") -
             "invoices": 1,
             "amount": "10.00",
             "tax": "1.30",
+            "ledger": _figures(1, "10.00", "1.30"),
         },
     ]
     assert sub["clear"][0]["invoices"] == 0
@@ -168,7 +178,7 @@ def test_the_ledger_is_summed_up_on_either_database(any_office: "Office") -> Non
         )
         request = queries.request(session, request_id)
         assert preview.of_request(session, request).devices[0].clear == found.devices[0].clear
-    assert found.invoices == Sum(2, Decimal("10.30"), Decimal("1.34"))
+    assert found.invoices == Figures(Sum(2, Decimal("10.30"), Decimal("1.34")))
     assert found.drafts == 1
 
 

@@ -20,9 +20,11 @@ from app.core.ids import new_id
 from app.core.pagination import InvalidCursor, PageRequest, encode_cursor
 from app.devices.models import Device
 from app.errors import NotFound
-from app.invoices import queries
+from app.invoices import queries, total_queries
+from app.invoices.figures import Figures, Sum
 from app.invoices.models import ClearingStatus, Invoice
-from app.invoices.queries import InvoiceFilter, TypeTotals
+from app.invoices.queries import InvoiceFilter
+from app.invoices.total_queries import TypeTotals
 
 AddDevice = Callable[[Session], Device]
 AddInvoice = Callable[..., Invoice]
@@ -121,7 +123,7 @@ def test_a_limited_principal_sees_only_its_enterprises(
             queries.invoice_for_change(session, theirs.id, principal=limited)
 
 
-def test_sums_per_type(
+def test_sums_per_type_tell_positive_red_and_void_apart(
     any_database: Database, add_device: AddDevice, add_invoice: AddInvoice
 ) -> None:
     with any_database.transaction() as session:
@@ -129,15 +131,36 @@ def test_sums_per_type(
         for _ in range(3):
             add_invoice(session, device)
         add_invoice(session, device, clearing_status=ClearingStatus.CLEARED)
+        for status, amount, tax in (
+            (InvoiceStatus.RED, "-50.00", "-6.50"),
+            (InvoiceStatus.VOID, "70.00", "9.10"),
+            (InvoiceStatus.VOID_RED, "-9.00", "-1.17"),
+            (InvoiceStatus.VOID_BLANK, "0.00", "0.00"),
+        ):
+            values = {"amount": Decimal(amount), "tax": Decimal(tax)}
+            add_invoice(session, device, status=status, **values)
         add_invoice(session, device, draft=True)
         add_invoice(session, device, period="2026-10")
         add_invoice(session, device, invoice_type=InvoiceType.SPECIAL_PAPER, tax=Decimal("-1"))
         expected = [
-            TypeTotals(InvoiceType.SPECIAL_PAPER, 1, Decimal("100.10"), Decimal("-1.00"), 0),
-            TypeTotals(InvoiceType.ORDINARY_PAPER, 4, Decimal("400.40"), Decimal("52.04"), 1),
+            TypeTotals(
+                InvoiceType.SPECIAL_PAPER,
+                Figures(Sum(1, Decimal("100.10"), Decimal("-1.00"))),
+                0,
+            ),
+            TypeTotals(
+                InvoiceType.ORDINARY_PAPER,
+                Figures(
+                    Sum(4, Decimal("400.40"), Decimal("52.04")),
+                    Sum(1, Decimal("-50.00"), Decimal("-6.50")),
+                    Sum(3, Decimal("61.00"), Decimal("7.93")),
+                ),
+                1,
+            ),
         ]
-        assert queries.totals(session, device.id, NOVEMBER) == expected
-        assert queries.totals_of(session, [device.id, other.id], NOVEMBER) == {
+        assert (expected[1].count, expected[1].amount) == (8, Decimal("350.40"))
+        assert total_queries.totals(session, device.id, NOVEMBER) == expected
+        assert total_queries.totals_of(session, [device.id, other.id], NOVEMBER) == {
             device.id: expected,
             other.id: [],
         }

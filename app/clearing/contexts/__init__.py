@@ -29,6 +29,7 @@ from app.clearing.contexts.records import (
 from app.clearing.contexts.requests import (
     AttachmentRow,
     LogLine,
+    RecordRef,
     RequestActions,
     RequestPage,
     RequestRow,
@@ -52,6 +53,7 @@ __all__ = [
     "OperatorPage",
     "OperatorRow",
     "RecordPage",
+    "RecordRef",
     "RecordRow",
     "RecordsPage",
     "RequestActions",

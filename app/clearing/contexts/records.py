@@ -4,18 +4,23 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from app.clearing.figure_lines import FigureLine
 from app.core.page_parts import Pager
 
 
 @dataclass(frozen=True, slots=True)
 class TypeOutcomeRow:
-    """Lock date of one type of one device, before and after; `already`: it was cleared before."""
+    """Lock date of one type of one device, before and after; `already`: it was cleared before.
+
+    `cleared` False: the execution ended without clearing it.
+    """
 
     device_number: str
     invoice_type: str
     lock_date_before: date | None
     lock_date_after: date | None
     already: bool = False
+    cleared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,11 @@ class RequestRef:
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """One clearing record in a list: result succeeded, failed or unknown; amount in yuan."""
+    """One clearing record in a list.
+
+    Count and amount (net, yuan) are the device's where it gave
+    them and something was executed, else the ledger's; `differs`: the two do not agree.
+    """
 
     id: str
     finished_at: datetime
@@ -66,6 +75,14 @@ class RecordRow:
     amount: Decimal
     executed_by: str
     simulated: bool = False
+    outcome: str = ""
+    remaining_said: str = ""
+    differs: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The state to show: a success that is none in full says so."""
+        return self.outcome if self.outcome in ("partial", "already") else self.result
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +121,10 @@ class EvidenceStep:
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """clearing/record.html: one immutable record with its evidence. `duration_seconds` is rounded."""
+    """clearing/record.html: one immutable record with its evidence. `duration_seconds` is rounded.
+
+    `outcome` of a success (cleared, partial, already; "" unknown), `remaining_said` what it left open.
+    """
 
     id: str
     result: str
@@ -135,6 +155,10 @@ class RecordPage:
     outcomes: tuple[TypeOutcomeRow, ...]
     steps: tuple[EvidenceStep, ...]
     certificate_href: str = ""
+    outcome: str = ""
+    remaining_said: str = ""
+    next_lock_date: date | None = None
+    figures: tuple[FigureLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from app.clearing.contexts.operators import CheckItem, WarningItem
 from app.clearing.contexts.records import BackupRef, Failure, TypeOutcomeRow
 from app.clearing.effects import Effects
+from app.clearing.figure_lines import FigureLine
 from app.core.page_parts import Pager, Segment
 
 
@@ -39,6 +40,16 @@ class AttachmentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRef:
+    """A link to what one attempt on one device left on record."""
+
+    id: str
+    device_number: str
+    attempt: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestActions:
     """What this person may do with this request now."""
 
@@ -57,7 +68,8 @@ class RequestPage:
 
     `effects` is what executing it will do, as long as it waits. `events_url` is followed live; "" once nothing runs any more. `dialog_open` names the dialog shown
     at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
-    and "form". `key` is the idempotency key of the dialogs' forms.
+    and "form". `key` is the idempotency key of the dialogs' forms. `outcome` is what the end came to
+    (cleared, partial, already; "" not known), said in words with what is left and until when.
     """
 
     id: str
@@ -93,10 +105,15 @@ class RequestPage:
     invoices_cleared: int
     amount: Decimal
     backup: BackupRef | None
-    record_ids: tuple[str, ...]
+    records: tuple[RecordRef, ...]
     failure: Failure | None
     actions: RequestActions
     key: str
+    outcome: str = ""
+    outcome_said: str = ""
+    remaining_said: str = ""
+    next_lock_date: date | None = None
+    figures: tuple[FigureLine, ...] = ()
     effects: Effects | None = None
     exceptional: bool = False
     checklist: tuple[str, ...] = ()
@@ -126,6 +143,13 @@ class RequestRow:
     created_at: datetime
     progress: int
     message: str = ""
+    outcome: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The state to show: a success that is none in full says so."""
+        part = self.state == "succeeded" and self.outcome in ("partial", "already")
+        return self.outcome if part else self.state
 
 
 @dataclass(frozen=True, slots=True)

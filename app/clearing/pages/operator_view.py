@@ -34,8 +34,8 @@ from app.devices import queries as devices_queries
 from app.devices.models import Device, DeviceMonitor
 from app.devices.states import clock_now, type_state
 from app.enterprises.models import Enterprise
-from app.invoices import queries as invoices_queries
-from app.invoices.queries import TypeTotals
+from app.invoices import total_queries
+from app.invoices.total_queries import TypeTotals
 from app.operators import queries as operators_queries
 from app.operators.states import state_of
 
@@ -63,7 +63,7 @@ def build(
     devices = devices_queries.in_use_of_operator(session, operator.id)
     ids = [device.id for device in devices]
     monitors = devices_queries.monitors_of(session, ids)
-    totals = invoices_queries.totals_of(session, ids, period)
+    totals = total_queries.totals_of(session, ids, period)
     held = queries.open_request_of(session, operator.id)
     records, _ = queries.page_of_records(
         session, principal, PageRequest(_RECORDS), RecordFilter(operator_id=operator.id)

@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from app.accounts.deps import Reader
-from app.clearing import certificate, queries, record_filters
+from app.clearing import certificate, figure_lines, outcomes, queries, record_filters
 from app.clearing.contexts import (
     EvidenceStep,
     Failure,
@@ -20,7 +20,7 @@ from app.clearing.contexts import (
 from app.clearing.models import ClearingRecord
 from app.clearing.pages.request_view import backup_ref, outcome_rows
 from app.clearing.record_filters import RecordFilterDep
-from app.clearing.states import Result
+from app.clearing.states import Outcome
 from app.contracts.faults import FAULTS
 from app.contracts.operations import OperationStep
 from app.core.forms import pager
@@ -98,12 +98,20 @@ def record_page(
         outcomes=tuple(outcome_rows(record.device_number, record.evidence.get("types", []))),
         steps=tuple(map(_step, record.evidence.get("steps", []))),
         certificate_href=_certificate_href(record),
+        outcome=outcomes.of_record(record) or "",
+        remaining_said=_left(record),
+        next_lock_date=record.next_lock_date,
+        figures=figure_lines.lines(figure_lines.of_record(record)),
     )
     return render(request, "clearing/record.html", page)
 
 
 def record_row(record: ClearingRecord) -> RecordRow:
     """One line of a list of records."""
+    sides = figure_lines.of_record(record)
+    device, outcome = sides.total_device, outcomes.of_record(record)
+    if outcome is Outcome.ALREADY:
+        device = None
     return RecordRow(
         id=str(record.id),
         finished_at=record.finished_at,
@@ -115,15 +123,22 @@ def record_row(record: ClearingRecord) -> RecordRow:
         result=record.result,
         lock_date_before=record.lock_date_before,
         lock_date_after=record.lock_date_after,
-        invoices_cleared=record.invoices_cleared,
-        amount=record.amount,
+        invoices_cleared=record.invoices_cleared if device is None else device.count,
+        amount=record.amount if device is None else device.net.amount,
         executed_by=record.executed_by_name,
         simulated=record.simulated,
+        outcome=outcome or "",
+        remaining_said=_left(record),
+        differs=any(line.differs for line in figure_lines.lines(sides)),
     )
 
 
+def _left(record: ClearingRecord) -> str:
+    return outcomes.sentence((), outcomes.from_json(record.remaining) or ())
+
+
 def _certificate_href(record: ClearingRecord) -> str:
-    if record.result is not Result.SUCCEEDED:
+    if not certificate.is_certifiable(record):
         return ""
     return f"/api/v1/clearing-records/{record.id}/certificate"
 

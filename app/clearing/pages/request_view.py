@@ -5,13 +5,14 @@ from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
 from app.backups.models import Backup
-from app.clearing import preview, queries
+from app.clearing import figure_lines, preview, queries
 from app.clearing.contexts import (
     AttachmentRow,
     BackupRef,
     CheckItem,
     Failure,
     LogLine,
+    RecordRef,
     RequestActions,
     RequestPage,
     StageView,
@@ -19,11 +20,14 @@ from app.clearing.contexts import (
     WarningItem,
 )
 from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, ClearingTarget
+from app.clearing.outcomes import from_json, sentence
+from app.clearing.outcomes import of_record as outcome_of_record
 from app.clearing.states import (
     ENDED_STATES,
     EXECUTABLE_STATES,
     RETRYABLE_STATES,
     TRANSITIONS,
+    Outcome,
     RequestState,
     Result,
 )
@@ -50,6 +54,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     events = queries.events(session, request_id)
     after = events[0].id if events else 0
     checks = queries.checks.newest_of_request(session, request_id)
+    left = from_json(request.remaining) or ()
     return RequestPage(
         id=str(request.id),
         number=request.number,
@@ -89,10 +94,15 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         invoices_cleared=sum(record.invoices_cleared for record in succeeded),
         amount=sum((record.amount for record in succeeded), ZERO),
         backup=backup_ref(session, request.backup_id),
-        record_ids=tuple(str(record.id) for record in records),
+        records=tuple(_record_ref(record) for record in records),
         failure=_failure(request),
         actions=_actions(request, principal),
         key=new_token(128),
+        outcome=_outcome(request, succeeded),
+        outcome_said=sentence(from_json(request.cleared) or (), left),
+        remaining_said=sentence((), left),
+        next_lock_date=request.next_lock_date,
+        figures=figure_lines.lines(figure_lines.of_records(succeeded)) if succeeded else (),
         effects=preview.of_request(session, request)
         if request.state in EXECUTABLE_STATES
         else None,
@@ -129,6 +139,19 @@ def backup_ref(session: Session, backup_id: UUID | None) -> BackupRef | None:
     return BackupRef(str(backup.id), backup.invoices, backup.size, backup.verified_at)
 
 
+def _outcome(request: ClearingRequest, succeeded: Sequence[ClearingRecord]) -> str:
+    """Of a request of before outcomes were kept, at least whether anything was executed."""
+    if request.outcome is not None:
+        return request.outcome
+    return Outcome.ALREADY if succeeded and all(one.already for one in succeeded) else ""
+
+
+def _record_ref(record: ClearingRecord) -> RecordRef:
+    shown = outcome_of_record(record) or record.result
+    result = record.result if shown == Outcome.CLEARED else shown
+    return RecordRef(str(record.id), record.device_number, record.attempt, result)
+
+
 def _outcomes(
     targets: Sequence[ClearingTarget], succeeded: Sequence[ClearingRecord]
 ) -> Iterator[TypeOutcomeRow]:
@@ -149,6 +172,7 @@ def outcome_rows(
             one.lock_date_before,
             one.lock_date_after,
             one.already,
+            one.cleared,
         )
 
 

@@ -60,6 +60,7 @@ def request_list(
                 requested_by=row.requested_by_name,
                 created_at=row.created_at,
                 progress=row.progress,
+                outcome=row.outcome or "",
             )
             for row, operator_name, enterprise_name in rows
         ),

@@ -4,7 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from app.clearing.prechecks import bureau_checks, choice_checks, machine_checks
+from app.clearing.prechecks import (
+    bureau_checks,
+    choice_checks,
+    ledger_checks,
+    machine_checks,
+)
 from app.clearing.prechecks.check import Check, blocking, ok, seen, warning
 from app.clearing.prechecks.facts import DeviceFacts, Facts
 from app.clearing.prechecks.reach_checks import reached, software
@@ -221,6 +226,12 @@ def _recent(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     )
     if device.last_cleared_at is None:
         return ok(code, "没有近期清卡", evidence)
+    if device.cleared_types:
+        return ok(
+            code,
+            f"本期已部分清卡（{'、'.join(sorted(device.cleared_types))}），续清其余票种",
+            evidence,
+        )
     days = (local_date(facts.now) - local_date(device.last_cleared_at)).days
     if days < facts.min_days_between:
         text = f"距上次清卡 {days} 天，低于建议间隔 {facts.min_days_between} 天"
@@ -245,5 +256,6 @@ _CHECKS: tuple[Callable[[Facts, DeviceFacts, DeviceReading], Check], ...] = (
     bureau_checks.filed,
     _drafts,
     _uploaded,
+    ledger_checks.statistics,
     _recent,
 )

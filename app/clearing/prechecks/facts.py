@@ -1,7 +1,7 @@
 """What the pre-checks look at. Gathered elsewhere; nothing here reads anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
@@ -11,6 +11,7 @@ from app.contracts.devices import AgentStatus, BureauView, DeviceReading, Invoic
 from app.contracts.periods import Period, is_reported
 from app.devices.service import Change
 from app.devices.states import is_zombie
+from app.invoices.figures import ByType
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class DeviceFacts:
     `version` is the registered one, `changes` what the reading shows differently than the register, and
     `cleared_before` whether a record of success exists, of whatever period. `agent` tells of the agent
     that was asked. `bureau` is the bureau's view, asked only when it can say something; `bureau_fault`
-    why it could not be asked. `subs` are those of a main machine.
+    why it could not be asked. `subs` are those of a main machine. `ledger` and `statistics` are the
+    figures of the period as the ledger and the device itself have them, None where that was not asked;
+    `statistics_fault` why the device gives none. `ledger_current`: the device's invoices are in the ledger.
     """
 
     device_id: UUID
@@ -79,6 +82,10 @@ class DeviceFacts:
     subs: tuple[SubMachine, ...] = ()
     changes: tuple[Change, ...] = ()
     cleared_before: bool = False
+    ledger: ByType = field(default_factory=dict)
+    ledger_current: bool = False
+    statistics: ByType | None = None
+    statistics_fault: DeviceFault | None = None
 
     def wanted(self, reading: DeviceReading) -> frozenset[InvoiceType]:
         """The types to clear: those chosen, else all the device has."""

@@ -64,12 +64,13 @@ def cleared_types(
 
 
 def cleared_before(session: Session, device_ids: Iterable[UUID]) -> set[UUID]:
-    """Which of these devices have a record of success, of any period."""
+    """Which of these devices were cleared by this system before, in any period."""
     statement = (
         select(ClearingRecord.device_id)
         .where(
             col(ClearingRecord.device_id).in_(list(device_ids)),
             ClearingRecord.result == Result.SUCCEEDED,
+            col(ClearingRecord.already).is_(False),
         )
         .distinct()
     )

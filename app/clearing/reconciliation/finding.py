@@ -15,7 +15,7 @@ from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.core.clock import local_date
 from app.core.db import Session
-from app.invoices import queries as invoices_queries
+from app.invoices import total_queries
 from app.operators import queries as operators_queries
 
 MAX_DEVICES = 500
@@ -89,7 +89,7 @@ def _facts(
     ids = [device.device_id for device in devices]
     totals = queries.ledger_totals(session, ids, period)
     gaps = queries.gaps(session, ids, period)
-    statuses = invoices_queries.totals_of(session, ids, period)
+    statuses = total_queries.totals_of(session, ids, period)
     records = queries.succeeded_records(session, ids, period)
     cleared = clearing_queries.cleared_types(session, ids, period)
     stored = queries.stored_lock_dates(session, ids)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.clearing import queries
+from app.clearing import outcomes, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.states import Result
 from app.core.clock import Clock, local
@@ -31,23 +31,35 @@ def announce(
 
 
 def announce_success(session: Session, request: ClearingRequest, clock: Clock) -> None:
-    """A success, with the lock date before and after."""
+    """A success: what it came to, the lock dates, what was cleared, and what is left until when."""
     records = [
         record
         for record in queries.records_of(session, [request.id])[request.id]
         if record.result is Result.SUCCEEDED
     ]
-    before = min((one.lock_date_before for one in records if one.lock_date_before), default="")
-    after = min((one.lock_date_after for one in records if one.lock_date_after), default="")
+    before = outcomes.nearest(record.lock_date_before for record in records)
+    after = outcomes.nearest(record.lock_date_after for record in records)
     announce(
         session,
         request,
         EventKind.CLEARING_SUCCEEDED,
         clock,
-        lock_date_before=str(before),
-        lock_date_after=str(after),
+        scope=request.scope,
+        lock_date_before=str(before or ""),
+        lock_date_after=str(after or ""),
         invoices_cleared=sum(record.invoices_cleared for record in records),
+        **_outcome(request),
     )
+
+
+def _outcome(request: ClearingRequest) -> dict[str, Any]:
+    """What came of it as far as that is known: the same facts for a success and for a failure on the way."""
+    return {
+        "outcome": request.outcome or "",
+        "cleared": request.cleared or [],
+        "remaining": request.remaining or [],
+        "next_lock_date": str(request.next_lock_date or ""),
+    }
 
 
 def announce_trouble(
@@ -59,6 +71,7 @@ def announce_trouble(
         "message": request.error_message or "",
         "remedy": request.error_remedy or "",
         "device_message": request.error_device_message or "",
+        **_outcome(request),
     }
     announce(session, request, kind, clock, **facts)
     if (request.error_code or "").startswith("backup."):

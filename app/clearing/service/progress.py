@@ -22,6 +22,7 @@ def restart(session: Session, request: ClearingRequest) -> None:
     request.stage, request.progress, request.message = Stage.INIT, 0, "等待执行"
     request.error_code = request.error_message = request.error_remedy = None
     request.error_device_code = request.error_device_message = None
+    request.outcome = request.cleared = request.remaining = request.next_lock_date = None
     session.add(request)
 
 

@@ -38,7 +38,7 @@ from app.errors import QingkaError
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Growing waits between two looks at an operation; the last one repeats."""
 
-AfterSuccess = Callable[[Session, ClearingRequest, Operation], None]
+AfterEnd = Callable[[Session, ClearingRequest, Operation], None]
 
 TRANSIENT = frozenset({"agent.unreachable", "agent.failed"})
 """Errors of the hop to the agent that say nothing about the operation itself."""
@@ -62,12 +62,12 @@ async def perform(
     device_id: UUID,
     kind: OperationKind,
     percent: tuple[int, int],
-    then: AfterSuccess | None = None,
+    then: AfterEnd | None = None,
 ) -> None:
     """Have the device do it and wait for the outcome. Raises StageFailed or GaveUp.
 
     `percent` is where the request's progress stands at the start and at the end of the operation. `then` is
-    called in the transaction that keeps a success.
+    called in the transaction that keeps the outcome, a failure too.
     """
     call = await _prepare(attempt, device_id, kind)
     operation = await _submit(attempt, call, device_id)
@@ -214,11 +214,11 @@ def _keep_outcome(
     attempt: Attempt,
     watch: "_Watch",
     operation: Operation,
-    then: AfterSuccess | None,
+    then: AfterEnd | None,
 ) -> None:
     watch.write_new(session, request, operation)
     outcome.resume(session, request, clock=attempt.context.clock)
-    if then is not None and operation.state is OperationState.SUCCEEDED:
+    if then is not None:
         then(session, request, operation)
 
 

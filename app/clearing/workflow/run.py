@@ -21,11 +21,13 @@ from app.clearing.workflow.context import (
     Context,
     StageFailed,
     Superseded,
+    failure_of,
     repeat_when_lost,
 )
 from app.clearing.workflow.operations import GaveUp
 from app.core.db import Session
 from app.core.logging import get_logger
+from app.errors import QingkaError
 
 log = get_logger(__name__)
 
@@ -85,6 +87,8 @@ async def _run_stage(name: str, request_id: str, number: int) -> str:
         return "needs_attention"
     except Superseded:
         return "superseded"
+    except QingkaError as error:
+        return await _break(attempt, failure_of(error))
     except Exception as error:
         log.error("clearing stage broke", stage=name, request=request_id, exc_info=error)
         return await _break(attempt, _broken(type(error).__name__))
@@ -125,7 +129,7 @@ def _write_failure(
 def _write_breakage(
     session: Session, request: ClearingRequest, attempt: Attempt, failure: Failure
 ) -> str:
-    """Our own fault, not the device's: once a clear may be under way nobody knows how it ends."""
+    """A stage broke off in its middle: once a clear may be under way nobody knows how it ends."""
     for target in queries.targets(session, request.id):
         if target.state is TargetState.RUNNING and target.clear_operation_id is not None:
             outcome.give_up(session, request, failure, target, clock=attempt.context.clock)

@@ -13,6 +13,7 @@ from app.backups import service as backups_service
 from app.backups.ledger import invoice_table
 from app.backups.models import Backup, BackupKind
 from app.clearing import facts, ledger, queries
+from app.clearing.looking import statistics_of
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
 from app.clearing.states import Scope, Stage
@@ -76,16 +77,16 @@ def _plan(session: Session, attempt: Attempt) -> _Plan:
 
 
 async def _read_statistics(attempt: Attempt, plan: _Plan) -> dict[str, list[Statistics]]:
-    """The device's own totals of the period, by device number."""
-    first = plan.subject.period.first_day
-    last = plan.subject.period.last_day
+    """The device's own totals of the period, by device number; a device that gives none is not among them."""
     statistics: dict[str, list[Statistics]] = {}
     for device in plan.subject.devices:
         try:
             client = await attempt.context.agents.of(device.agent_id)
-            statistics[device.number] = await client.statistics_async(device.number, first, last)
+            found, _ = await statistics_of(client, device.number, plan.subject.period)
         except QingkaError as error:
             raise StageFailed(failure_of(error)) from error
+        if found is not None:
+            statistics[device.number] = found
     return statistics
 
 
@@ -130,7 +131,8 @@ def _tables(
         yield preferences.table(plan.operator_id)
     for device in plan.subject.devices:
         yield _invoice_table(device, plan.subject)
-        yield _statistics_table(device.number, statistics[device.number])
+        if device.number in statistics:
+            yield _statistics_table(device.number, statistics[device.number])
 
 
 def _invoice_table(device: facts.SubjectDevice, subject: facts.Subject) -> backups_service.Table:
@@ -142,19 +144,35 @@ def _invoice_table(device: facts.SubjectDevice, subject: facts.Subject) -> backu
     return invoice_table(device.number, rows)
 
 
+_STATISTICS = {
+    "invoice_type": "类型",
+    "period_from": "起始",
+    "period_to": "截止",
+    "issued": "正数份数",
+    "issued_amount": "正数金额",
+    "issued_tax": "正数税额",
+    "red": "红字份数",
+    "red_amount": "红字金额",
+    "red_tax": "红字税额",
+    "void": "作废份数",
+    "void_amount": "作废金额",
+    "void_tax": "作废税额",
+}
+"""Columns of the sheet for people; the part of the archive has all the device tells."""
+
+
 def _statistics_table(number: str, statistics: list[Statistics]) -> backups_service.Table:
     lines = [
         {"invoice_type": one.invoice_type.value, **period.model_dump(mode="json")}
         for one in statistics
         for period in one.periods
     ]
-    names = ("invoice_type", "period_from", "period_to", "issued", "issued_amount", "issued_tax")
     return backups_service.Table(
         name=f"{number}/statistics",
         rows=lambda _: iter(lines),
         title="统计",
-        header=("类型", "起始", "截止", "正数份数", "正数金额", "正数税额"),
-        cells=lambda row: tuple(str(row[name]) for name in names),
+        header=tuple(_STATISTICS.values()),
+        cells=lambda row: tuple(str(row[name]) for name in _STATISTICS),
     )
 
 

@@ -3,13 +3,15 @@
 from functools import partial
 from uuid import UUID
 
-from app.clearing import queries
+from app.clearing import outcomes, queries
 from app.clearing.models import ClearingRequest, ClearingTarget
-from app.clearing.service import progress
-from app.clearing.states import Kind, Stage, TargetState
-from app.clearing.workflow import operations
+from app.clearing.outcomes import TypeDate
+from app.clearing.service import progress, recording
+from app.clearing.service.recording import Evidence
+from app.clearing.states import Kind, Outcome, Stage, TargetState
+from app.clearing.workflow import operations, stage_done
 from app.clearing.workflow.context import Attempt
-from app.contracts.operations import Operation, OperationKind
+from app.contracts.operations import Operation, OperationKind, OperationState
 from app.core.db import Session
 
 _FIRST, _LAST = progress.STARTS_AT[Stage.CLEAR], progress.STARTS_AT[Stage.DONE]
@@ -24,7 +26,7 @@ async def run(attempt: Attempt) -> None:
     calls = [(OperationKind.REPORT, one) for one in left] if reports else []
     calls += [(OperationKind.CLEAR, one) for one in left]
     for index, (kind, device_id) in enumerate(calls):
-        then = partial(_cleared, device_id) if kind is OperationKind.CLEAR else None
+        then = partial(_keep, device_id) if kind is OperationKind.CLEAR else None
         await operations.perform(attempt, device_id, kind, _span(index, len(calls)), then)
     await attempt.write(_end, attempt)
 
@@ -50,16 +52,34 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> tupl
     return [target.device_id for target in left], reports
 
 
-def _cleared(
+def _keep(
     device_id: UUID, session: Session, request: ClearingRequest, operation: Operation
 ) -> None:
+    """What the operation came to, a failed one too: it may have cleared some of its types."""
     target = session.get_one(ClearingTarget, (request.id, device_id))
-    target.state = TargetState.CLEARED
-    target.types = [one.model_dump(mode="json") for one in operation.outcomes]
+    earlier = stage_done.outcomes_of(target)
+    found = outcomes.merged(earlier, operation.outcomes) if operation.outcomes else list(earlier)
+    target.types = [one.model_dump(mode="json") for one in found]
     target.steps = [step.model_dump(mode="json") for step in operation.steps]
-    target.already = bool(operation.outcomes) and all(one.already for one in operation.outcomes)
+    if operation.state is OperationState.SUCCEEDED:
+        target.state = TargetState.CLEARED
+        target.already = bool(found) and not outcomes.executed(found)
     session.add(target)
 
 
 def _end(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
-    progress.end_stage(session, request, Stage.CLEAR, "全部票种已清卡", attempt.context.clock())
+    """Say what the devices show now: that everything is cleared only where it is."""
+    done: list[TypeDate] = []
+    left: list[TypeDate] = []
+    ends: list[Outcome] = []
+    for target, device in queries.devices_of_request(session, request.id):
+        proof = Evidence(stage_done.outcomes_of(target))
+        open_types = recording.left_of(session, request, device, proof)
+        done += [
+            TypeDate(device.number, one.invoice_type, one.lock_date_after)
+            for one in outcomes.executed(proof.types)
+        ]
+        left += open_types
+        ends.append(outcomes.of_device(proof.types, open_types))
+    text = outcomes.conclusion(outcomes.of_request(ends, left), done, left, outcomes.ALL_CLEARED)
+    progress.end_stage(session, request, Stage.CLEAR, text, attempt.context.clock())

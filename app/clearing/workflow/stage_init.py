@@ -2,11 +2,12 @@
 
 import asyncio
 from time import monotonic
+from uuid import UUID
 
 from app.clearing import facts, prechecks, queries
 from app.clearing.gathering import collect
-from app.clearing.looking import Readings, look
-from app.clearing.models import ClearingRequest
+from app.clearing.looking import Read, Readings, look
+from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import caution, checklist, progress
 from app.clearing.service.outcome import Failure
 from app.clearing.states import Stage
@@ -17,6 +18,7 @@ from app.core.db import Session
 from app.devices import service as devices_service
 from app.devices.models import Device
 from app.invoices import service as invoices_service
+from app.invoices.figures import as_json, of_device
 
 _SUBS_PAUSE = 0.5
 """Seconds between two looks at whether the sub machines are done."""
@@ -88,6 +90,7 @@ def _store(
         if read.reading is None:
             continue
         devices_service.observe(session, device, read.reading, at=attempt.context.clock())
+        _keep_statistics(session, request, device_id, read)
         if read.invoices is not None:
             invoices_service.import_from_device(
                 session,
@@ -96,6 +99,20 @@ def _store(
                 period=Period(request.period),
                 at=attempt.context.clock(),
             )
+
+
+def _keep_statistics(
+    session: Session, request: ClearingRequest, device_id: UUID, read: Read
+) -> None:
+    """The device's own totals, for record and certificate. Once a clear was sent, those of before it stay."""
+    target = session.get_one(ClearingTarget, (request.id, device_id))
+    if target.clear_operation_id is not None and target.device_totals is not None:
+        return
+    if read.statistics is None:
+        target.device_totals = None
+    else:
+        target.device_totals = as_json(of_device(read.statistics, Period(request.period)))
+    session.add(target)
 
 
 def _conclude(

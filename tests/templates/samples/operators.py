@@ -17,7 +17,7 @@ from app.clearing.contexts import (
     TypeRow,
     WarningItem,
 )
-from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, Sum, effects_of
+from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, effects_of
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
@@ -26,6 +26,7 @@ from app.core.page_parts import Pager, Segment
 from app.core.templating import options
 from app.devices.service import Change
 from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
+from app.invoices.figures import Figures, Sum
 
 from .frame import ENTERPRISES, FULL_PAGER, LOCK, NOW, PAGER, PEOPLE, layout
 from .home import COUNTS, EVENTS
@@ -253,7 +254,7 @@ def effects(
         KnownType(InvoiceType(type.invoice_type), LOCK, type.last_reported_at) for type in TYPES
     )
     working = {
-        InvoiceType(type.invoice_type): Sum(type.invoices or 0, type.amount or ZERO)
+        InvoiceType(type.invoice_type): Figures(Sum(type.invoices or 0, type.amount or ZERO))
         for type in TYPES
     }
     devices = [

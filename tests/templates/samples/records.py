@@ -15,14 +15,37 @@ from app.clearing.contexts import (
     RequestRef,
     TypeOutcomeRow,
 )
+from app.clearing.figure_lines import Sides, lines
+from app.contracts.devices import InvoiceType
 from app.contracts.faults import FAULTS
 from app.core.page_parts import Pager
+from app.invoices.figures import Figures, Sum
 
 from .frame import FULL_PAGER, LOCK, NEXT_LOCK, NOW, layout
 
 OUTCOMES = tuple(
     TypeOutcomeRow("661814461322", code, LOCK, NEXT_LOCK, code == "026")
     for code in ("004", "007", "026")
+)
+
+
+FIGURES = lines(
+    Sides(
+        {
+            InvoiceType.SPECIAL_PAPER: Figures(
+                Sum(580, Decimal("1692455.22"), Decimal("211204.88")),
+                Sum(2, Decimal("-3100.00"), Decimal("-403.00")),
+                Sum(4, Decimal("34431.77"), Decimal("2764.30")),
+            )
+        },
+        {
+            InvoiceType.SPECIAL_PAPER: Figures(
+                Sum(583, Decimal("4692455.22"), Decimal("601204.88")),
+                Sum(2, Decimal("-3100.00"), Decimal("-403.00")),
+                Sum(4, Decimal("34431.77"), Decimal("2764.30")),
+            )
+        },
+    )
 )
 
 
@@ -111,6 +134,10 @@ RECORD = RecordPage(
         ]
     ),
     certificate_href="/api/v1/clearing-records/r1/certificate",
+    outcome="partial",
+    remaining_said="005 未清卡，2026-12-15 锁死",
+    next_lock_date=LOCK,
+    figures=FIGURES,
 )
 
 

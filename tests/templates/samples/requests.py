@@ -9,6 +9,7 @@ from app.clearing.contexts import (
     AttachmentRow,
     Failure,
     LogLine,
+    RecordRef,
     RequestActions,
     RequestPage,
     RequestRow,
@@ -19,9 +20,9 @@ from app.clearing.contexts import (
 from app.contracts.faults import FAULTS
 from app.core.page_parts import Pager, Segment
 
-from .frame import NOW, PAGER, PEOPLE, TODAY, layout
+from .frame import LOCK, NEXT_LOCK, NOW, PAGER, PEOPLE, TODAY, layout
 from .operators import ACCEPTED, effects
-from .records import BACKUP, NOT_FILED, OUTCOMES
+from .records import BACKUP, FIGURES, NOT_FILED, OUTCOMES
 
 STAGES = (
     StageView("init", "done", "12 项检查通过 · 0.8 秒"),
@@ -79,7 +80,7 @@ RUNNING = RequestPage(
     invoices_cleared=0,
     amount=Decimal("0.00"),
     backup=None,
-    record_ids=(),
+    records=(),
     failure=None,
     actions=RequestActions(),
     key="0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d56",
@@ -100,9 +101,34 @@ SUCCEEDED = replace(
     invoices_cleared=586,
     amount=Decimal("1692455.22"),
     backup=BACKUP,
-    record_ids=("r1",),
+    records=(RecordRef("r1", "661814461322", 1, "succeeded"),),
+    outcome="cleared",
+    next_lock_date=NEXT_LOCK,
+    figures=FIGURES,
     actions=RequestActions(confirm=True),
     events_url="",
+)
+
+
+PARTLY = replace(
+    SUCCEEDED,
+    scope="partial",
+    invoice_types=("004",),
+    message="004 已清卡；007、026 未清卡，2026-12-15 锁死",
+    outcomes=OUTCOMES[:1],
+    outcome="partial",
+    outcome_said="004 已清卡；007、026 未清卡，2026-12-15 锁死",
+    remaining_said="007、026 未清卡，2026-12-15 锁死",
+    next_lock_date=LOCK,
+)
+
+
+ALREADY = replace(
+    SUCCEEDED,
+    message="此前已清卡，未执行",
+    outcomes=OUTCOMES[2:],
+    outcome="already",
+    figures=(),
 )
 
 
@@ -238,6 +264,8 @@ REQUESTS_EMPTY = replace(REQUESTS, rows=(), pager=Pager())
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "request-running": ("clearing/request.html", RUNNING, layout("/clearing/requests")),
     "request-succeeded": ("clearing/request.html", SUCCEEDED, layout("/clearing/requests")),
+    "request-partial": ("clearing/request.html", PARTLY, layout("/clearing/requests")),
+    "request-already": ("clearing/request.html", ALREADY, layout("/clearing/requests")),
     "request-stopped": ("clearing/request.html", STOPPED, layout("/clearing/requests")),
     "request-failed": ("clearing/request.html", FAILED, layout("/clearing/requests")),
     "request-retry": ("clearing/request.html", RETRY, layout("/clearing/requests")),
