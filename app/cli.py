@@ -13,44 +13,23 @@ from app.startup import putting_together
 with putting_together():
     import typer
 
-    from app import __version__
-    from app.accounts.cli import account_app, api_key_app
-    from app.agent.cli import agent as agent_app
+    from app import __version__, features
     from app.agent.config import ConfigError
-    from app.agent.virtual.cli import app as virtual_app
-    from app.backups.cli import app as backup_app
-    from app.backups.cli import use_rules
-    from app.clearing.cli import clear, use_engine
+    from app.clearing.cli import engine
     from app.core import migrate as migrations
     from app.core.db import Database
     from app.core.logging import configure
-    from app.invoices.cli import app as import_app
     from app.settings import Settings, load_settings
-    from app.system.audit_cli import app as audit_app
-    from app.system.doctor import doctor
 
 app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
-app.add_typer(account_app, name="account")
-app.add_typer(api_key_app, name="api-key")
-app.add_typer(agent_app, name="agent")
-app.add_typer(virtual_app, name="virtual")
-if sys.platform != "win32":  # pseudo-terminals
-    from app.agent.drivers.serial_converter.simulator_cli import serial
-
-    virtual_app.command("serial")(serial)
-app.add_typer(backup_app, name="backup")
-app.add_typer(audit_app, name="audit")
-app.add_typer(import_app, name="import")
-app.command()(doctor)
 
 
-def _apply_rules(settings: Settings, database: Database) -> None:
-    from app.system.rules import Rules
-
-    Rules(settings).refresh(database)
-
-
-use_rules(_apply_rules)
+@app.callback()
+def _compose() -> None:
+    """清卡管理 Qingka"""
+    with putting_together():
+        features.compose()
+    engine.fill([_engine_unless_served])
 
 
 @app.command()
@@ -112,8 +91,20 @@ def _engine_unless_served(settings: Settings, database: Database) -> AbstractCon
     return serving.engine_unless_served(settings, database)
 
 
-app.command()(clear)
-use_engine(_engine_unless_served)
+def _add_commands() -> None:
+    groups = {"": app}
+    for feature in features.FEATURES:
+        for command in feature.commands:
+            part, parent = feature.part(command.place, "app"), groups[command.group]
+            if isinstance(part, typer.Typer):
+                parent.add_typer(part, name=command.name)
+                groups[command.name] = part
+            else:
+                parent.command(command.name)(part)
+
+
+with putting_together():
+    _add_commands()
 
 
 def main() -> None:

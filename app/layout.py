@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import Request
 
-from app import __version__
+from app import __version__, features
 from app.accounts.deps import principal_of
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Principal
 from app.calendar import service as calendar_service
 from app.calendar.rules import Source
 from app.contracts.periods import Period
@@ -35,51 +35,6 @@ class Deadline:
     date: date
     days_left: int
     published: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    label: str
-    href: str
-    permission: Permission = Permission.READ
-
-
-_MENU: tuple[tuple[str, tuple[_Item, ...]], ...] = (
-    ("", (_Item("首页", "/"),)),
-    (
-        "系统管理",
-        (
-            _Item("清卡管理", "/clearing"),
-            _Item("清卡申请", "/clearing/requests"),
-            _Item("清卡记录", "/clearing/records"),
-            _Item("税控设备", "/devices"),
-            _Item("发票", "/invoices"),
-        ),
-    ),
-    (
-        "保障",
-        (
-            _Item("备份与恢复", "/backups"),
-            _Item("审计", "/audit", Permission.AUDIT_READ),
-            _Item("定期检查", "/inspections"),
-        ),
-    ),
-    (
-        "系统设置",
-        (
-            _Item("企业", "/settings/enterprises"),
-            _Item("操作员", "/settings/operators"),
-            _Item("账号", "/settings/accounts", Permission.ADMIN),
-            _Item("API 密钥", "/settings/api-keys", Permission.ADMIN),
-            _Item("征期日历", "/settings/calendar"),
-            _Item("设备代理", "/devices/agents", Permission.DEVICES_WRITE),
-            _Item("通知渠道", "/settings/channels", Permission.ADMIN),
-            _Item("Webhook", "/settings/webhooks", Permission.ADMIN),
-            _Item("规则", "/settings/rules", Permission.ADMIN),
-        ),
-    ),
-    ("其他", (_Item("通知", "/notifications"), _Item("帮助", "/help"), _Item("关于", "/about"))),
-)
 
 
 def layout(request: Request) -> dict[str, Any]:
@@ -111,7 +66,7 @@ def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list
         return []
     here = _best_match(path)
     groups = []
-    for title, items in _MENU:
+    for title, items in features.menu():
         allowed = [item for item in items if principal.can(item.permission)]
         if allowed:
             groups.append(
@@ -120,7 +75,7 @@ def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list
     return groups
 
 
-def _entry(item: _Item, here: str | None, counts: dict[str, int]) -> dict[str, Any]:
+def _entry(item: features.MenuItem, here: str | None, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "label": item.label,
         "href": item.href,
@@ -132,7 +87,7 @@ def _entry(item: _Item, here: str | None, counts: dict[str, int]) -> dict[str, A
 
 def _best_match(path: str) -> str | None:
     """The longest menu address this page lies under."""
-    hrefs = [item.href for _, items in _MENU for item in items]
+    hrefs = [item.href for _, items in features.menu() for item in items]
     under = [href for href in hrefs if path == href or path.startswith(href.rstrip("/") + "/")]
     exact = [href for href in under if href != "/" or path == "/"]
     return max(exact, key=len, default=None)

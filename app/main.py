@@ -13,11 +13,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import __version__, error_handlers
+from app import __version__, error_handlers, features
 from app.agent.assembly import build_agent
 from app.agent.config import AgentConfig, load_config
 from app.agent.runtime import Runtime
-from app.api import router as api_router
 from app.background import Background
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.engine import Engine
@@ -35,7 +34,6 @@ from app.devices.connections import AgentClients
 from app.devices.follow import AgentFollower
 from app.devices.transports import InProcess
 from app.layout import layout
-from app.pages import router as pages_router
 from app.settings import ROOT, AgentMode, Settings
 from app.system.idempotency import Idempotency
 from app.system.rules import Rules
@@ -64,6 +62,7 @@ def create_app(
     executor_id: str = "local",
 ) -> FastAPI:
     """The application. Its lifespan migrates the database and starts the agent and the workflows."""
+    features.compose()
     database = database or Database(settings.resolved_database_url)
     agent = _mounted_agent(settings, clock)
     app = FastAPI(
@@ -92,7 +91,7 @@ def create_app(
         executor_id=executor_id,
     )
     error_handlers.install(app)
-    routes = [*api_router.routes, *pages_router.routes]
+    routes = [*features.api_router().routes, *features.page_router().routes]
     app.router.routes += [Index(routes), *routes]
     app.mount("/static", _CachedStatic(directory=ROOT / "static"), name="static")
     _add_middleware(app, settings, database, clock, agent)

@@ -6,6 +6,7 @@ from types import FrameType
 
 import typer
 
+from app import features
 from app.background import Background
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.engine import Engine
@@ -30,6 +31,7 @@ class NeedsPostgres(Exception):
 
 def work(settings: Settings) -> None:
     """Execute clearings until interrupted. Raises NeedsPostgres, processes.NoSlot."""
+    features.compose()
     database = Database(settings.resolved_database_url)
     if database.is_sqlite:
         raise NeedsPostgres("qingka worker 需要 PostgreSQL：请设置 QINGKA_DATABASE_URL")

@@ -11,10 +11,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app import features
 from app.core import migrate
 from app.core.db import Database
 
 _counter = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _composed() -> None:
+    """As every program of the product begins."""
+    features.compose()
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from app.core import migrate
 from app.core.clock import local, utc_now
 from app.core.db import Database
 from app.core.forms import form_messages
+from app.core.hooks import HookPoint
 from app.core.pagination import MAX_LIMIT, PageRequest
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
@@ -36,12 +37,8 @@ class _World:
     storage: Storage
 
 
-_rules: list[Callable[[Settings, Database], None]] = []
-
-
-def use_rules(apply: Callable[[Settings, Database], None]) -> None:
-    """Assembly says how the rules that admins have set at run time are applied to the settings."""
-    _rules[:] = [apply]
+rules = HookPoint[Callable[[Settings, Database], None]]("backups.rules")
+"""How the rules that admins have set at run time are applied to the settings of a command."""
 
 
 @contextmanager
@@ -52,7 +49,7 @@ def _world() -> Iterator[_World]:
     try:
         with _said():
             migrate.upgrade(database)
-            for apply in _rules:
+            for apply in rules:
                 apply(settings, database)
             yield _World(settings, database, storage_of(settings))
     finally:

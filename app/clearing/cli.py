@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database, Session
 from app.core.forms import form_messages
+from app.core.hooks import HookPoint
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
 from app.settings import Settings, load_settings
@@ -28,12 +29,8 @@ EXIT_NEEDS_ATTENTION = 3
 _LOOK_SECONDS = 0.2
 
 EngineRunner = Callable[[Settings, Database], AbstractContextManager[None]]
-_engine: list[EngineRunner] = []
-
-
-def use_engine(runner: EngineRunner) -> None:
-    """Assembly says how agent and workflows are run here when no server does."""
-    _engine[:] = [runner]
+engine = HookPoint[EngineRunner]("clearing.engine")
+"""How agent and workflows are run here when no server does."""
 
 
 def clear(
@@ -64,7 +61,9 @@ def clear(
         if preview_only:
             _preview(database, operator, wanted)
             return
-        with _engine[0](settings, database) if _engine else nullcontext():
+        with ExitStack() as running:
+            for runner in engine:
+                running.enter_context(runner(settings, database))
             _run(database, settings, operator, wanted)
     finally:
         database.dispose()

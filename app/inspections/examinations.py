@@ -11,9 +11,9 @@ from app.backups import service as backups_service
 from app.backups.models import Backup, BackupKind, BackupState
 from app.contracts.periods import Period
 from app.core.clock import local, local_date
+from app.core.process import Process
 from app.errors import QingkaError
 from app.inspections import database_health, queries
-from app.inspections.context import Context
 from app.inspections.section import Section, Severity, table, worst
 from app.notifications import queries as notifications_queries
 
@@ -27,7 +27,7 @@ SLOW = 1.0
 """Seconds most requests of a route should stay under."""
 
 
-def uncleared(context: Context) -> Section:
+def uncleared(context: Process) -> Section:
     """Devices that are not cleared yet: their lock date lies in this month, or before it."""
     today = local_date(context.clock())
     with context.database.reading() as session:
@@ -59,7 +59,7 @@ def uncleared(context: Context) -> Section:
     )
 
 
-def failures(context: Context) -> Section:
+def failures(context: Process) -> Section:
     """Failed executions of the last three months, by month and cause."""
     since = context.clock() - FAILURES_OF
     with context.database.reading() as session:
@@ -84,7 +84,7 @@ def failures(context: Context) -> Section:
     )
 
 
-def drift(context: Context) -> Section:
+def drift(context: Process) -> Section:
     """Clocks that are off by more than five minutes."""
     with context.database.reading() as session:
         lines = queries.devices_drifting(session, DRIFT_WARNING)
@@ -107,7 +107,7 @@ def drift(context: Context) -> Section:
     return table(TITLES["drift"], severity, summary, columns, rows, remedy=remedy)
 
 
-def backups(context: Context) -> Section:
+def backups(context: Process) -> Section:
     """How old the newest are, and whether a sample still matches when read back."""
     with context.database.reading() as session:
         sample = [backup.id for backup in queries.newest_backups(session, SAMPLE)]
@@ -130,7 +130,7 @@ def backups(context: Context) -> Section:
     )
 
 
-def _checked(context: Context, backup_id: UUID) -> tuple[str, str, Severity]:
+def _checked(context: Process, backup_id: UUID) -> tuple[str, str, Severity]:
     storage = backups_service.storage_of(context.settings)
     try:
         backup: Backup = backups_service.verify(
@@ -146,12 +146,12 @@ def _checked(context: Context, backup_id: UUID) -> tuple[str, str, Severity]:
     return backup.path, backup.check_message, Severity.OK if good else Severity.BLOCKING
 
 
-def database(context: Context) -> Section:
+def database(context: Process) -> Section:
     """Integrity and size."""
     return database_health.examine(context.database)
 
 
-def performance(context: Context) -> Section:
+def performance(context: Process) -> Section:
     """Response times of this process since it started."""
     times = [one for one in context.metrics.response_times() if one.count]
     slow = [one for one in times if one.p95 is None or one.p95 > SLOW]
@@ -172,7 +172,7 @@ def performance(context: Context) -> Section:
     return table(TITLES["performance"], _of(bool(slow)), summary, columns, rows, remedy=remedy)
 
 
-def audit_trail(context: Context) -> Section:
+def audit_trail(context: Process) -> Section:
     """Every record of the trail, against its links and the newest checkpoint."""
     signer = Signer(context.settings.root_secret)
     result = verify_now(context.database, signer, actor=SYSTEM, clock=context.clock)
@@ -184,7 +184,7 @@ def audit_trail(context: Context) -> Section:
     )
 
 
-def deliveries(context: Context) -> Section:
+def deliveries(context: Process) -> Section:
     """Notifications that did not arrive, and receivers that are off."""
     with context.database.reading() as session:
         states = notifications_queries.deliveries_by_state(session)
@@ -202,7 +202,7 @@ def deliveries(context: Context) -> Section:
     )
 
 
-EXAMINATIONS: dict[str, Callable[[Context], Section]] = {
+EXAMINATIONS: dict[str, Callable[[Process], Section]] = {
     "uncleared": uncleared,
     "failures": failures,
     "drift": drift,

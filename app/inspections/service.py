@@ -11,8 +11,8 @@ from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.core.ids import new_token
 from app.core.logging import get_logger
+from app.core.process import Process
 from app.inspections import queries
-from app.inspections.context import Context
 from app.inspections.examinations import EXAMINATIONS, TITLES
 from app.inspections.models import Inspection, InspectionKind, InspectionState
 from app.inspections.section import Section, Severity, worst
@@ -79,14 +79,14 @@ def _calendar(today: date) -> list[tuple[InspectionKind, str, date]]:
     ]
 
 
-def run_waiting(context: Context) -> int:
+def run_waiting(context: Process) -> int:
     """Make what waits, and go on with what a process left; gives how many were finished."""
     with context.database.reading() as session:
         waiting = queries.waiting(session, context.clock())
     return sum(_run(context, inspection_id) for inspection_id in waiting)
 
 
-def _run(context: Context, inspection_id: UUID) -> bool:
+def _run(context: Process, inspection_id: UUID) -> bool:
     lease = _claim(context, inspection_id)
     if lease is None:
         return False
@@ -100,7 +100,7 @@ def _run(context: Context, inspection_id: UUID) -> bool:
     return True
 
 
-def _claim(context: Context, inspection_id: UUID) -> str | None:
+def _claim(context: Process, inspection_id: UUID) -> str | None:
     with context.database.transaction() as session:
         now = context.clock()
         row = queries.claimable(session, inspection_id, now)
@@ -112,7 +112,7 @@ def _claim(context: Context, inspection_id: UUID) -> str | None:
         return row.lease
 
 
-def _examine(context: Context, inspection_id: UUID, lease: str, name: str) -> None:
+def _examine(context: Process, inspection_id: UUID, lease: str, name: str) -> None:
     """One section, unless it is there already. One that breaks is a finding, and the rest goes on."""
     with context.database.reading() as session:
         if name in queries.inspection(session, inspection_id).sections:
@@ -146,7 +146,7 @@ def _held(session: Session, inspection_id: UUID, lease: str) -> Inspection:
     return row
 
 
-def _finish(context: Context, inspection_id: UUID, lease: str) -> None:
+def _finish(context: Process, inspection_id: UUID, lease: str) -> None:
     with context.database.transaction() as session:
         row = _held(session, inspection_id, lease)
         sections = [Section.from_json(row.sections[name]) for name in EXAMINATIONS]

@@ -24,7 +24,6 @@ from app.core.db import Session, dialect_name
 from app.core.etags import require_match
 from app.core.ids import new_id
 from app.devices import queries as devices_queries
-from app.devices import service as devices_service
 from app.devices.agent_client import AgentFault
 from app.devices.models import Device, DeviceState
 from app.errors import Conflict, Invalid, NotFound
@@ -257,13 +256,10 @@ def _device(session: Session, device_id: UUID, principal: Principal) -> Device:
     return device
 
 
-def _uploads_left(session: Session, device_id: UUID) -> str | None:
+def uploads_left(session: Session, device_id: UUID) -> str | None:
     """Stands against retiring a device (product.md section 5, rule 15)."""
     count = queries.count_not_uploaded(session, [device_id])
     return f"还有 {count} 张发票尚未上传" if count else None
-
-
-devices_service.retirement_checks.append(_uploads_left)
 
 
 def _audit(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +18,9 @@ from app.core.clock import SHANGHAI, Clock, local
 from app.core.db import Database, Session
 from app.core.ids import new_token
 from app.core.logging import get_logger
+from app.core.process import Process
 from app.notifications.models import Job
+from app.settings import Settings
 
 log = get_logger(__name__)
 
@@ -50,6 +53,27 @@ class JobPlan:
     next_due: Callable[[datetime], datetime]
     lease: timedelta = timedelta(minutes=10)
     first_at_once: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RecurringJob:
+    """A job of a feature, as its module lists it under JOBS; each process makes a plan of it.
+
+    A slow one runs on the thread of those that may take minutes, beside those wanted on time.
+    """
+
+    name: str
+    work: Callable[[Process, Run], str]
+    next_due: Callable[[datetime], datetime]
+    lease: timedelta = timedelta(minutes=10)
+    first_at_once: bool = True
+    slow: bool = False
+    wanted: Callable[[Settings], bool] = lambda _: True
+
+    def plan(self, process: Process) -> JobPlan:
+        """Bind it to what the process holds."""
+        work = partial(self.work, process)
+        return JobPlan(self.name, work, self.next_due, self.lease, self.first_at_once)
 
 
 def every(interval: timedelta) -> Callable[[datetime], datetime]:

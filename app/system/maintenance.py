@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,9 @@ from app.backups import service as backups_service
 from app.clearing import queries as clearing_queries
 from app.core.clock import Clock
 from app.core.db import Database, Session
+from app.core.process import Process
 from app.errors import Conflict, QingkaError
+from app.notifications.scheduler import RecurringJob, Run, daily
 from app.notifications.service.removal import purge
 from app.settings import Settings
 from app.system.models import IdempotencyKey
@@ -173,3 +176,17 @@ def _file_size(database: Database) -> int:
 
 
 _TASKS = {Task.CLEAN: _clean, Task.OPTIMIZE: _optimize, Task.VACUUM: _vacuum}
+
+
+def care(process: Process, _: Run) -> str:
+    """Tidy and optimise, as a job."""
+    return "；".join(
+        run(process.database, process.settings, task, actor=SYSTEM, clock=process.clock).sentence
+        for task in (Task.CLEAN, Task.OPTIMIZE)
+    )
+
+
+CARE_AT = time_of_day(3, 30)
+"""Asia/Shanghai."""
+
+JOBS = (RecurringJob("maintenance", care, daily(CARE_AT), first_at_once=False, slow=True),)

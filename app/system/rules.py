@@ -254,3 +254,8 @@ def _parsed(texts: Mapping[str, str]) -> dict[str, Any]:
     if errors:
         raise Invalid(errors=errors)
     return values
+
+
+def apply_rules(settings: Settings, database: Database) -> None:
+    """Bring the settings of a command up to what admins have set."""
+    Rules(settings).refresh(database)

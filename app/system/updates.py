@@ -6,7 +6,7 @@ beginning of the answer only, private targets only with QINGKA_WEBHOOK_ALLOW_PRI
 checked fields are kept. Nothing is ever downloaded or installed.
 """
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated
 
 import httpcore
@@ -16,8 +16,9 @@ from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationErr
 from app import __version__
 from app.core.db import Database, Session
 from app.core.logging import get_logger
+from app.core.process import Process
 from app.errors import Invalid, QingkaError
-from app.notifications.scheduler import Run
+from app.notifications.scheduler import RecurringJob, Run, daily
 from app.notifications.sending.guarded_http import get
 from app.notifications.sending.targets import parse_url
 from app.settings import Settings
@@ -26,6 +27,8 @@ from app.system import queries
 log = get_logger(__name__)
 
 JOB = "updates"
+LOOK_AT = time(8, 30)
+"""Asia/Shanghai."""
 TIMEOUT_SECONDS = 15.0
 """For the whole of a question and its answer."""
 
@@ -126,3 +129,19 @@ def ask(url: str, *, allow_private: bool) -> Release:
         return Release.model_validate_json(answer.body)
     except ValidationError as error:
         raise UpdateCheckFailed("应答不是版本信息") from error
+
+
+def look_daily(process: Process, run: Run) -> str:
+    """Look, as a job."""
+    return look(process.database, process.settings, run)
+
+
+JOBS = (
+    RecurringJob(
+        JOB,
+        look_daily,
+        daily(LOOK_AT),
+        slow=True,
+        wanted=lambda settings: bool(settings.update_url),
+    ),
+)

@@ -1,6 +1,9 @@
 """The backup after a clearing: made once, a failure is a warning, and its records protect the one before."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from app.clearing.states import Kind, Mode, RequestState, Result, Scope, Stage, 
 from app.clearing.workflow import after_backup
 from app.clearing.workflow.context import Attempt, Context
 from app.core.db import Database, Session
+from app.core.ids import new_id
 from app.devices.connections import AgentClients
-from app.settings import Settings
+from app.settings import ROOT, Settings
 
 
 def _record(request: ClearingRequest, subject: Any, at: datetime, backup: Backup) -> ClearingRecord:
@@ -196,3 +200,32 @@ def test_the_backup_of_a_young_record_is_never_deleted(
     gone = service.prune(database, local, rules, actor=SYSTEM.actor, clock=clock)
     assert [one.backup_id for one in gone] == [before[1].id]
     assert local.first.exists(other.path)
+
+
+def test_prune_from_a_shell_keeps_the_backup_that_a_young_record_names(
+    database: Database, before: tuple[Any, Backup], clock: Any, tmp_path: Path
+) -> None:
+    """In a process of its own: what protects it must not hang on what a test has imported."""
+    _attempt(database, before, clock, Settings(data_dir=tmp_path / "data"))
+    with database.transaction() as session:
+        for kind in (BackupKind.PRE_CLEARING, BackupKind.ON_DEMAND):
+            old = session.get_one(Backup, before[1].id)
+            copy = old.model_dump() | {"id": new_id(), "kind": kind, "path": f"old/{kind}.zip"}
+            session.add(Backup(**copy | {"created_at": datetime(2015, 11, 20, tzinfo=UTC)}))
+        session.get_one(Backup, before[1].id).created_at = datetime(2016, 11, 20, tzinfo=UTC)
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "backup", "prune", "--dry-run"],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "QINGKA_DATA_DIR": str(tmp_path / "data"),
+            "QINGKA_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "QINGKA_BACKUP_KEEP_NEWEST": "1",
+            "QINGKA_BACKUP_KEEP_RECORD_YEARS": "5",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(before[1].id) not in done.stdout
+    assert "old/on_demand.zip" in done.stdout, "whatever nobody names goes"

@@ -18,8 +18,8 @@ from app.accounts.principal import SYSTEM, Role
 from app.accounts.service import AccountDraft
 from app.core.db import Database
 from app.devices import live as devices_live
+from app.features import page_router
 from app.main import create_app
-from app.pages import router as pages_router
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -321,7 +321,7 @@ def test_the_table_holds_every_address(app: FastAPI) -> None:
         for method in operations
     }
     assert len(TABLE.strip().splitlines()) == len(KNOWN)
-    assert documented | set(_page_addresses(pages_router)) == set(KNOWN)
+    assert documented | set(_page_addresses(page_router())) == set(KNOWN)
 
 
 @pytest.mark.parametrize("who", CAST)

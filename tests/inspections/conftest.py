@@ -14,8 +14,8 @@ from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, R
 from app.core.db import Database
 from app.core.ids import new_id
 from app.core.metrics import RequestMetrics
+from app.core.process import Process
 from app.inspections.api import router as api
-from app.inspections.context import Context
 from app.inspections.pages import router as pages
 from app.layout import layout
 from app.settings import Settings
@@ -48,9 +48,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def context(any_database: Database, settings: Settings, clock: MovedClock) -> Context:
+def context(any_database: Database, settings: Settings, clock: MovedClock) -> Process:
     """On both databases."""
-    return Context(any_database, settings, clock, RequestMetrics())
+    return Process(any_database, settings, clock, RequestMetrics())
 
 
 def principal_of(role: Role = Role.ADMIN, enterprises: frozenset[UUID] | None = None) -> Principal:

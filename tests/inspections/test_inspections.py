@@ -20,10 +20,10 @@ from app.clearing.states import Kind, Mode, Result, Scope
 from app.contracts.devices import DeviceKind
 from app.contracts.periods import Period
 from app.core.db import Database
+from app.core.process import Process
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
 from app.inspections import database_health, examinations, queries, service
-from app.inspections.context import Context
 from app.inspections.examinations import EXAMINATIONS
 from app.inspections.models import Inspection, InspectionKind, InspectionState
 from app.inspections.section import Section, Severity, table, worst
@@ -34,7 +34,7 @@ from app.settings import Settings
 
 
 @pytest.fixture
-def requested(context: Context, admin: Principal) -> UUID:
+def requested(context: Process, admin: Principal) -> UUID:
     """An inspection that waits."""
     with context.database.transaction() as session:
         return service.request_inspection(session, principal=admin, clock=context.clock).id
@@ -46,7 +46,7 @@ def _inspection(database: Database, inspection_id: UUID) -> Inspection:
 
 
 @pytest.fixture
-def add_device(context: Context) -> Callable[..., Device]:
+def add_device(context: Process) -> Callable[..., Device]:
     """Adds a device of an operator of its own."""
     numbers = iter(range(10**6))
 
@@ -85,7 +85,7 @@ def add_device(context: Context) -> Callable[..., Device]:
 
 
 @pytest.fixture
-def add_failure(context: Context) -> Callable[..., None]:
+def add_failure(context: Process) -> Callable[..., None]:
     """Adds a failed execution on a device."""
     numbers = iter(range(10**6))
 
@@ -133,7 +133,7 @@ def add_failure(context: Context) -> Callable[..., None]:
     return add
 
 
-def test_one_by_hand_from_request_to_report(context: Context, requested: UUID) -> None:
+def test_one_by_hand_from_request_to_report(context: Process, requested: UUID) -> None:
     assert _inspection(context.database, requested).state is InspectionState.PENDING
     assert service.run_waiting(context) == 1
     assert service.run_waiting(context) == 0
@@ -151,12 +151,12 @@ def test_one_by_hand_from_request_to_report(context: Context, requested: UUID) -
 
 
 def test_a_restart_goes_on_where_it_was(
-    context: Context, requested: UUID, clock: Any, monkeypatch: pytest.MonkeyPatch
+    context: Process, requested: UUID, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
 
-    def counted(name: str, work: Callable[[Context], Section]) -> Callable[[Context], Section]:
-        def examine(context: Context) -> Section:
+    def counted(name: str, work: Callable[[Process], Section]) -> Callable[[Process], Section]:
+        def examine(context: Process) -> Section:
             made.append(name)
             if name == "database" and made.count(name) == 1:
                 raise KeyboardInterrupt  # the process dies here
@@ -178,9 +178,9 @@ def test_a_restart_goes_on_where_it_was(
 
 
 def test_a_broken_section_is_a_finding_and_the_rest_goes_on(
-    context: Context, requested: UUID, monkeypatch: pytest.MonkeyPatch
+    context: Process, requested: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(context: Context) -> Section:
+    def broken(context: Process) -> Section:
         raise ZeroDivisionError
 
     monkeypatch.setitem(EXAMINATIONS, "drift", broken)
@@ -191,7 +191,7 @@ def test_a_broken_section_is_a_finding_and_the_rest_goes_on(
 
 
 def test_calendar_enters_each_month_and_quarter_once(
-    context: Context, settings: Settings, clock: Any
+    context: Process, settings: Settings, clock: Any
 ) -> None:
     since = date(2026, 12, 9)
 
@@ -214,7 +214,7 @@ def test_calendar_enters_each_month_and_quarter_once(
     assert enter() == []
 
 
-def test_devices_not_cleared(context: Context, add_device: Callable[..., Device]) -> None:
+def test_devices_not_cleared(context: Process, add_device: Callable[..., Device]) -> None:
     add_device(lock_date=date(2026, 12, 15))
     add_device(lock_date=date(2026, 12, 8))
     add_device(lock_date=date(2027, 1, 18))
@@ -226,7 +226,7 @@ def test_devices_not_cleared(context: Context, add_device: Callable[..., Device]
 
 
 def test_causes_of_failure_over_time(
-    context: Context, add_device: Callable[..., Device], add_failure: Callable[..., None]
+    context: Process, add_device: Callable[..., Device], add_failure: Callable[..., None]
 ) -> None:
     one, other = add_device(), add_device()
     now = context.clock()
@@ -256,14 +256,14 @@ def test_causes_of_failure_over_time(
     ],
 )
 def test_drifting_clocks(
-    context: Context, add_device: Callable[..., Device], seconds: int, severity: Severity
+    context: Process, add_device: Callable[..., Device], seconds: int, severity: Severity
 ) -> None:
     add_device(clock_drift_seconds=seconds)
     assert examinations.drift(context).severity is severity
 
 
 def test_backups_are_read_back(
-    context: Context, add_device: Callable[..., Device], admin: Principal, settings: Settings
+    context: Process, add_device: Callable[..., Device], admin: Principal, settings: Settings
 ) -> None:
     assert examinations.backups(context).severity is Severity.WARNING, "there is none"
     operator_id = add_device().operator_id
@@ -283,7 +283,7 @@ def test_backups_are_read_back(
     assert examinations.backups(context).severity is Severity.BLOCKING
 
 
-def test_whole_database(context: Context) -> None:
+def test_whole_database(context: Process) -> None:
     section = database_health.examine(context.database)
     assert section.severity is Severity.OK, section
     kind = "SQLite" if context.database.is_sqlite else "PostgreSQL"
@@ -308,7 +308,7 @@ def test_damaged_sqlite_file_is_found(sqlite_url: str, tmp_path: Path) -> None:
     assert section.summary == "数据库文件损坏"
 
 
-def test_slow_responses(context: Context) -> None:
+def test_slow_responses(context: Process) -> None:
     for _ in range(20):
         context.metrics.observe("GET", "/fast", 200, 0.004)
     assert examinations.performance(context).severity is Severity.OK
@@ -320,7 +320,7 @@ def test_slow_responses(context: Context) -> None:
 
 
 def test_altered_audit_trail_is_found(
-    context: Context, requested: UUID, monkeypatch: pytest.MonkeyPatch
+    context: Process, requested: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert examinations.audit_trail(context).severity is Severity.OK
     if not context.database.is_sqlite:

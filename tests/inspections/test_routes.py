@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from app.accounts.principal import Principal, Role
 from app.core.db import Database
 from app.core.metrics import RequestMetrics
+from app.core.process import Process
 from app.inspections import pdf, service
-from app.inspections.context import Context
 from app.inspections.section import Section, Severity
 from app.settings import Settings
 
@@ -25,7 +25,7 @@ API = "/api/v1/inspections"
 @pytest.fixture
 def run(database: Database, settings: Settings, clock: Any) -> Callable[[], int]:
     """Makes what waits."""
-    context = Context(database, settings, clock, RequestMetrics())
+    context = Process(database, settings, clock, RequestMetrics())
     return lambda: service.run_waiting(context)
 
 

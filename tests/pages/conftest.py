@@ -12,8 +12,8 @@ from app import error_handlers
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.core.db import Database
 from app.core.ids import new_id
+from app.features import page_router
 from app.layout import layout
-from app.pages import router
 from app.settings import Settings
 from tests.acting import act_as
 
@@ -49,7 +49,7 @@ def app(database: Database, tmp_path: Path) -> FastAPI:
     app.state.principal = principal_of(Role.ADMIN)
     act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
-    app.include_router(router)
+    app.include_router(page_router())
     return app
 
 

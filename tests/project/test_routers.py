@@ -49,3 +49,14 @@ def test_the_index_finds_what_the_list_would_find(routes: list[BaseRoute]) -> No
             assert found["route"] is first
         assert index.matches({**scope, "method": "BREW"})[0] is Match.NONE
     assert index.matches({**scope, "path": "/no/such/page"})[0] is Match.NONE
+
+
+def test_no_route_is_hidden_by_an_earlier_one(routes: list[BaseRoute]) -> None:
+    """Features come in an order: `/invoices/{id}` must not take what a later one calls `/invoices/new`."""
+    ours = [route for route in routes if isinstance(route, OurRoute)]
+    for route in ours:
+        path = re.sub(r"\{[^}]+\}", str(new_id()), route.path)
+        for method in route.methods or ():
+            scope = {"type": "http", "method": method, "path": path, "headers": []}
+            first = next(one for one in ours if one.matches(scope)[0] is Match.FULL)
+            assert first is route, f"{method} {route.path} is hidden by {first.path}"

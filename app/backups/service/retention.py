@@ -19,6 +19,7 @@ from app.backups.service.reading import registered
 from app.backups.storage import Storage, Where, as_storage, tidy
 from app.core.clock import Clock
 from app.core.db import Database, Session
+from app.core.hooks import HookPoint
 from app.settings import Settings
 
 _BROKEN_OFF = timedelta(days=1)
@@ -27,8 +28,8 @@ _BROKEN_OFF = timedelta(days=1)
 Protection = Callable[[Session, Iterable[UUID], datetime], set[UUID]]
 """Which of these backups something made after the moment still needs."""
 
-protections: list[Protection] = []
-"""Features above add theirs: clearing knows its records."""
+protections = HookPoint[Protection]("backups.protections")
+"""Features above hang theirs here: clearing knows its records."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,3 +157,11 @@ def cleared_per_month(
     if principal.enterprise_ids is not None:
         statement = statement.where(col(ClearingRecord.enterprise_id).in_(principal.enterprise_ids))
     return {row[0]: (int(row[1]), int(row[2])) for row in session.exec(statement)}
+
+
+def backups_named_since(session: Session, ids: Iterable[UUID], since: datetime) -> set[UUID]:
+    """Return those of these backups that records younger than `since` name: they must stay."""
+    statement = select(ClearingRecord.backup_id).where(
+        col(ClearingRecord.finished_at) > since, col(ClearingRecord.backup_id).in_(list(ids))
+    )
+    return {one for one in session.exec(statement) if one is not None}

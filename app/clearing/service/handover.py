@@ -119,6 +119,3 @@ def _audit(
             field: [before, str(getattr(request, field))],
         },
     )
-
-
-devices_service.handover_hooks.append(move_requests_of_device)

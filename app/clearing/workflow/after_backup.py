@@ -1,8 +1,7 @@
 """The backup after a clearing: ledger and records as they are now. It never undoes a success."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from app.backups import service as backups_service
 from app.backups.ledger import invoice_table
 from app.backups.models import Backup, BackupKind
 from app.backups.rows import row_of
-from app.backups.service import retention
 from app.clearing import facts, ledger, queries
 from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.service import progress
@@ -123,14 +121,3 @@ def _write_line(session: Session, attempt: Attempt, text: str, level: str) -> No
     progress.note(session, request, text, attempt.context.clock(), level=level)
     # What the page shows as the outcome stays the success.
     request.message = message
-
-
-def _needed_for_records(session: Session, ids: Iterable[UUID], since: datetime) -> set[UUID]:
-    """Backups that clearing records younger than `since` name."""
-    statement = select(ClearingRecord.backup_id).where(
-        col(ClearingRecord.finished_at) > since, col(ClearingRecord.backup_id).in_(list(ids))
-    )
-    return {one for one in session.exec(statement) if one is not None}
-
-
-retention.protections.append(_needed_for_records)

@@ -37,12 +37,10 @@ from app.devices.service.register import (
     MachineNoTaken,
     NotReadyToRetire,
     change_device,
-    handover_hooks,
     record_cleared,
     refresh_operator,
     register_device,
     retire_device,
-    retirement_checks,
 )
 from app.devices.service.seen import (
     keep_agent_state,
@@ -50,7 +48,6 @@ from app.devices.service.seen import (
     note_event,
     sync_states,
 )
-from app.devices.service.watchers import state_watchers
 
 __all__ = [
     "AgentInUse",
@@ -75,7 +72,6 @@ __all__ = [
     "discover",
     "enroll",
     "ensure_mounted",
-    "handover_hooks",
     "keep_agent_state",
     "mark_agent_away",
     "mark_unreadable",
@@ -90,9 +86,7 @@ __all__ = [
     "remove_agent",
     "require_compatible",
     "retire_device",
-    "retirement_checks",
     "set_clock",
-    "state_watchers",
     "store_reading",
     "sync_states",
     "take_over",

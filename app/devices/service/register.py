@@ -13,6 +13,7 @@ from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.core.db import Session
 from app.core.etags import require_match
+from app.core.hooks import HookPoint
 from app.devices import queries
 from app.devices.models import Device, DeviceState
 from app.devices.schemas import DeviceCreate, DeviceUpdate
@@ -72,11 +73,11 @@ class HandoverHook(Protocol):
     ) -> None: ...
 
 
-retirement_checks: list[RetirementCheck] = []
+retirement_checks = HookPoint[RetirementCheck]("devices.retirement_checks")
+"""What else stands against retiring a device, as a sentence or None."""
 
-handover_hooks: list[HandoverHook] = []
+handover_hooks = HookPoint[HandoverHook]("devices.handover_hooks")
 """What features above do when a device gets another operator; one that raises stops it."""
-"""Features above add what else stands against retiring a device, as a sentence or None."""
 
 
 def register_device(

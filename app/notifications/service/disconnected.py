@@ -1,7 +1,6 @@
 """`device.disconnected`: published by the very change of the device's state, once for each change."""
 
 from app.core.db import Session
-from app.devices import service as devices_service
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
 from app.notifications.kinds import EventKind
@@ -30,6 +29,3 @@ def tell_disconnected(session: Session, device: Device, before: DeviceState) -> 
         },
         at=device.updated_at,
     )
-
-
-devices_service.state_watchers.append(tell_disconnected)

@@ -1,4 +1,4 @@
-"""What an inspection looks at things with."""
+"""What every process of the product holds, for work that no request brings along."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from app.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """The process's own; `metrics` is of the process that makes the inspection."""
+class Process:
+    """The process's own; `metrics` counts the requests it has answered."""
 
     database: Database
     settings: Settings
