@@ -90,6 +90,24 @@ class PayloadTooLarge(QingkaError):
     remedy = "请减小文件或内容后重试。"
 
 
+class BodyTooSlow(QingkaError):
+    """The body of a request did not come in the time it has."""
+
+    status = 408
+    code = "body.timeout"
+    title = "提交的内容没有及时传完"
+    remedy = "请检查网络后重试。"
+
+
+class BodyAmbiguous(QingkaError):
+    """Content-Length beside Transfer-Encoding: two readers could see two different requests."""
+
+    status = 400
+    code = "body.ambiguous"
+    title = "请求同时给出 Content-Length 与 Transfer-Encoding，已拒绝"
+    remedy = "请检查客户端或代理，只用其中一个。"
+
+
 class BadGateway(QingkaError):
     """A device or an agent could not be used."""
 

@@ -21,9 +21,10 @@ from app.background import Background
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.engine import Engine
 from app.core import migrate
+from app.core.bodies import Bodies, ChangesGate
 from app.core.clock import Clock, utc_now
 from app.core.db import Database
-from app.core.http import BodyLimit, ChangesGate, CrossSiteGuard, SecurityHeaders
+from app.core.http import CrossSiteGuard, SecurityHeaders
 from app.core.logging import get_logger
 from app.core.metrics import Measured, RequestMetrics
 from app.core.routing import Index
@@ -42,6 +43,7 @@ log = get_logger(__name__)
 
 CHANGES_AT_ONCE = 32
 """State changes let in at once: well below THREADS, see ChangesGate."""
+SIGN_INS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ def _add_middleware(
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     if agent is not None:
         app.add_middleware(_AgentMount, agent=agent.app)
-    app.add_middleware(ChangesGate, at_once=CHANGES_AT_ONCE)
-    app.add_middleware(BodyLimit, limit=settings.body_limit_mb << 20)
+    app.add_middleware(ChangesGate, at_once=CHANGES_AT_ONCE, apart={"/login": SIGN_INS_AT_ONCE})
+    app.add_middleware(Bodies, limit=settings.body_limit_mb << 20, refusal=error_handlers.respond)
     origins = (settings.public_url.rstrip("/"),) if settings.public_url else ()
     app.add_middleware(CrossSiteGuard, trusted_origins=origins)
     app.add_middleware(SecurityHeaders, tls=settings.secure_cookies)

@@ -48,6 +48,12 @@ FAULTS: dict[str, FaultKind] = _kinds(
     ("agent.version", "设备代理版本不兼容", "把设备代理升级到与本系统相同的版本。", False),
     ("agent.failed", "设备代理内部错误", "收集诊断信息并联系技术支持；重试是安全的。", True),
     (
+        "agent.answer_too_large",
+        "设备代理的应答过大，已停止接收",
+        "检查代理地址后面是否真是设备代理；确认后收集诊断信息并联系技术支持。",
+        True,
+    ),
+    (
         "agent.operation_conflict",
         "同一操作编号的内容不一致",
         "请重新提交，不要重复使用操作编号。",

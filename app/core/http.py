@@ -1,6 +1,5 @@
-"""ASGI middleware for every response: security headers, request id, limit of the body, cross-site guard."""
+"""ASGI middleware for every response: security headers, request id, cross-site guard."""
 
-import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -10,14 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.ids import new_id
 from app.core.problems import problem
-from app.errors import Forbidden, PayloadTooLarge
+from app.errors import Forbidden
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "object-src 'none'; frame-ancestors 'none'"
 )
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 _SECURITY = {
@@ -81,7 +80,7 @@ class CrossSiteGuard:
         self.trusted_origins = frozenset(trusted_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or self._allowed(scope):
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._allowed(scope):
             await self.app(scope, receive, send)
             return
         await problem(CrossSite(), scope["path"])(scope, receive, send)
@@ -95,75 +94,3 @@ class CrossSiteGuard:
         if site is not None:
             return site in ("same-origin", "none")
         return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-class ChangesGate:
-    """Lets a bounded number of state changes in at once; the others wait without holding a thread.
-
-    A change may wait in its thread for a lock that another change holds, and that one needs a thread
-    to go on. With fewer changes than threads there always is one.
-    """
-
-    def __init__(self, app: ASGIApp, *, at_once: int) -> None:
-        self.app = app
-        self.at_once = at_once
-        self._gate: asyncio.Semaphore | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
-            await self.app(scope, receive, send)
-            return
-        if self._gate is None:
-            self._gate = asyncio.Semaphore(self.at_once)
-        async with self._gate:
-            await self.app(scope, receive, send)
-
-
-class _TooLarge(Exception):
-    """The body went over the limit while it was being read."""
-
-
-class BodyLimit:
-    """Answers 413 to a body over `limit` bytes, whether announced or only found out while reading."""
-
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
-        self.app = app
-        self.limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        announced = headers.get("content-length")
-        if announced is None and "transfer-encoding" not in headers:
-            await self.app(scope, receive, send)  # HTTP/1.1 has no body then
-            return
-        announced = announced or "0"
-        if not announced.isdigit() or int(announced) > self.limit:
-            await self._refuse(scope, receive, send)
-            return
-        seen = 0
-        started = False
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.limit:
-                raise _TooLarge
-            return message
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, watched)
-        except _TooLarge:
-            if not started:
-                await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem(PayloadTooLarge(), scope["path"])(scope, receive, send)

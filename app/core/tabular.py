@@ -33,7 +33,8 @@ ROWS_PER_SHEET = 1_000_000
 
 _BATCH = 500
 _CHUNK_BYTES = 1 << 16
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""The wide ones are the same to a spreadsheet set to Chinese (OWASP, CSV Injection)."""
 _BOM = "\ufeff"
 """Without it Excel takes UTF-8 for the code page of the PC."""
 

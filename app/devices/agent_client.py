@@ -33,6 +33,7 @@ from app.contracts.faults import fault
 from app.contracts.operations import FINAL_STATES, Operation, OperationRequest
 from app.contracts.periods import Period
 from app.core.tls import trusting
+from app.devices import answers
 from app.devices.agent_errors import AgentFault, fault_of, unreachable
 
 M = TypeVar("M", bound=Message)
@@ -181,9 +182,8 @@ class AgentClient:
             try:
                 async with client.stream("GET", "/events", timeout=_EVENTS_TIMEOUT) as answer:
                     if not answer.is_success:
-                        await answer.aread()
-                        raise AgentFault(fault_of(answer))
-                    async for line in answer.aiter_lines():
+                        raise AgentFault(fault_of(await answers.whole(answer)))
+                    async for line in answers.lines(answer):
                         if line.startswith("data:"):
                             yield _event(line.removeprefix("data:"))
                         elif line.startswith(":"):
@@ -233,7 +233,7 @@ class AgentClient:
     def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=self._base_url,
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers={"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"},
             transport=self._transport,
             verify=self._verify or trusting(),
             timeout=self._timeout,
@@ -249,9 +249,15 @@ async def _answer(
     client: httpx.AsyncClient, method: str, path: str, request: dict[str, Any]
 ) -> httpx.Response:
     try:
-        answer = await client.request(method, path, **request)
+        async with (
+            asyncio.timeout(answers.SECONDS),
+            client.stream(method, path, **request) as begun,
+        ):
+            answer = await answers.whole(begun)
     except httpx.HTTPError as error:
         raise unreachable(error) from error
+    except TimeoutError as error:
+        raise AgentFault(fault("agent.unreachable", device_message="ReadTimeout")) from error
     if answer.is_success:
         return answer
     raise AgentFault(fault_of(answer))

@@ -4,6 +4,7 @@ Times of a device's own clock are shown with the zone they are meant in (+08:00)
 """
 
 import ipaddress
+import socket
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -47,11 +48,20 @@ def _checked_url(text: str) -> str:
 
 
 def _refuse_metadata(host: str) -> None:
-    """Agents stand in the local network, never at a link-local address (clouds' metadata services)."""
+    """Agents stand in the local network, never at a link-local address (clouds' metadata services).
+
+    In every spelling the system's resolver would understand: 2852039166 and 0xa9fea9fe are 169.254.169.254.
+    """
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return  # a name
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         raise ValueError("不能使用这个地址")
 

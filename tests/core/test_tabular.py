@@ -49,7 +49,7 @@ def test_csv_is_utf_8_with_a_mark_and_crlf() -> None:
     ]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", list("=+-@\t\r＝＋－＠"))
 def test_text_that_begins_like_a_formula_gets_an_apostrophe(start: str) -> None:
     assert tabular.neutral(f"{start}1+1") == f"'{start}1+1"
     assert _csv(Table("t", ("a",), [(f"{start}cmd",)]))[1] == [f"'{start}cmd"]

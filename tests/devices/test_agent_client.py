@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -26,6 +29,7 @@ from app.contracts.operations import (
     OperationState,
 )
 from app.contracts.periods import Period
+from app.devices import answers
 from app.devices.agent_client import AgentClient, AgentFault
 
 NUMBER = "661814461322"
@@ -177,3 +181,63 @@ def test_a_broken_connection_may_have_been_heard() -> None:
     client = AgentClient("http://agent", "token", httpx.MockTransport(broken))
     error = _caught(client.status)
     assert (error.code, error.never_sent) == ("agent.unreachable", False)
+
+
+@contextmanager
+def _hostile(parts: Iterator[bytes]) -> Iterator[AgentClient]:
+    """A real socket that answers with these parts, one after the other, and never says how many."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+            with suppress(OSError):
+                for part in parts:
+                    connection.sendall(part)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield AgentClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "token")
+    finally:
+        listener.close()
+        thread.join(30)
+
+
+def test_an_answer_without_end_is_given_up_before_it_fills_the_memory() -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            sent.append(1 << 20)
+            yield b" " * (1 << 20)
+
+    with _hostile(endless()) as client:
+        assert _caught(client.devices).fault.code == "agent.answer_too_large"
+    assert sum(sent) < 2 * answers.BYTES
+
+
+def test_an_answer_that_drips_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SECONDS", 0.5)
+
+    def drips() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" "
+            time.sleep(0.05)
+
+    with _hostile(drips()) as client:
+        caught = _caught(client.devices)
+    assert caught.fault.code == "agent.unreachable"
+    assert not caught.never_sent, "the agent may have done what it was told"
+
+
+def test_an_event_without_end_is_given_up() -> None:
+    async def first_event(client: AgentClient) -> None:
+        async for _ in client.events_async():
+            raise AssertionError("no line has ended")
+
+    with _hostile(iter([b"data:" + b"x" * (1 << 20)] * 3)) as client:
+        caught = _caught(lambda: asyncio.run(first_event(client)))
+    assert caught.fault.code == "agent.answer_too_large"

@@ -123,6 +123,11 @@ def test_nobody_listens() -> None:
         "2002:7f00:1::",  # 6to4 of 127.0.0.1
         "64:ff9b::a00:1",  # NAT64 of 10.0.0.1
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",  # Teredo
+        "::127.0.0.1",  # IPv4-compatible
+        "64:ff9b:1::7f00:1",  # NAT64 of the own network
+        "fec0::1",  # site-local
+        "::ffff:0:127.0.0.1",  # IPv4-translated
+        "192.0.0.192",  # a cloud's metadata
     ],
 )
 def test_own_network_is_not_public(address: str) -> None:

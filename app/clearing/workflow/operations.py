@@ -40,7 +40,7 @@ POLL_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 
 AfterEnd = Callable[[Session, ClearingRequest, Operation], None]
 
-TRANSIENT = frozenset({"agent.unreachable", "agent.failed"})
+TRANSIENT = frozenset({"agent.unreachable", "agent.failed", "agent.answer_too_large"})
 """Errors of the hop to the agent that say nothing about the operation itself."""
 
 

@@ -68,9 +68,15 @@ def is_public(address: Address) -> bool:
             return False
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast
+        # Whatever else is not of the one block given out for the internet (IPv4 in other spellings,
+        # the old site-local addresses, translators of the own network) leads inside.
+        return address in _GLOBAL_UNICAST and address.is_global
+    return address.is_global and not address.is_multicast and address not in _PROTOCOLS
 
 
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
+"""IETF protocol assignments (RFC 6890); a cloud's metadata service answers in it."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
