@@ -24,11 +24,11 @@ from app.clearing.schemas import (
     ExecuteBody,
     RecordPublic,
     RejectBody,
-    RequestCreate,
+    RequestBody,
     RequestPublic,
     ReviewBody,
 )
-from app.clearing.service import attachments, caution, control, review, submit
+from app.clearing.service import attachments, caution, control, review, start
 from app.clearing.states import RequestState
 from app.core import sse
 from app.core.clock import Clock
@@ -75,18 +75,53 @@ def list_requests(
     return Page(items=requests_public(session, rows), next_cursor=cursor)
 
 
+def _planned(
+    data: RequestBody,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> start.Start:
+    """What submitting leads to; a person has given the password where nobody else looks at it."""
+    with database.reading() as session:
+        decided = start.of_operator(
+            session,
+            data.operator_id,
+            data,
+            principal=principal,
+            settings=settings,
+            now=clock(),
+            uses_right=False,
+        )
+    if decided.proof:
+        verify_step_up(database, principal, data.password, settings=settings, clock=clock)
+    return decided
+
+
 @router.post("/clearing-requests", status_code=201)
 def submit_request(
-    data: RequestCreate,
+    data: RequestBody,
+    planned: Annotated[start.Start, Depends(_planned)],
     session: Writing,
     principal: ClearingRequester,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> RequestPublic:
-    """Submit a clearing request. It is reviewed, or executed with `/execute`."""
-    request = submit.submit_request(session, principal=principal, clock=clock, data=data)
-    review.settle_submitted(session, request, settings=settings, clock=clock)
+    """Submit a clearing request. It waits for its review, or for `/execute` by whoever may.
+
+    Where the enterprise needs no review it starts by itself, at once or on its clearing date; a person
+    gives the password for that, an API key has its scope.
+    """
+    request, _ = start.submit_and_begin(
+        session,
+        data,
+        principal=principal,
+        settings=settings,
+        clock=clock,
+        proven=planned.proof,
+        uses_right=False,
+    )
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
 

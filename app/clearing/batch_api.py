@@ -7,7 +7,6 @@ from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
-from app.accounts.principal import Permission
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import batch_export, queries
 from app.clearing.batch_schemas import BatchCreate, BatchPublic, RetryFailedBody
@@ -31,11 +30,19 @@ def create_batch(
     clock: ClockDep,
     response: Response,
 ) -> BatchPublic:
-    """Clear many operators. With `clearing:execute` it starts at once; else each waits for review."""
-    if principal.can(Permission.CLEARING_EXECUTE):
+    """Clear many operators. Those whose enterprise wants a review wait for it, unless who asks may execute."""
+    with database.reading() as before:
+        chosen = batches.operators_of(before, data, principal=principal, clock=clock)
+        decided = batches.decide(before, chosen, data, principal, settings, clock())
+    if decided.proof:
         verify_step_up(database, principal, data.password, settings=settings, clock=clock)
     made = batches.create_batch(
-        session, principal=principal, settings=settings, clock=clock, data=data
+        session,
+        principal=principal,
+        settings=settings,
+        clock=clock,
+        data=data,
+        proven=decided.proof,
     )
     response.headers["Location"] = f"/api/v1/clearing-batches/{made.id}"
     return batch_public(session, made, principal)

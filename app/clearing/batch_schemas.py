@@ -1,6 +1,6 @@
 """What the REST API takes and gives about batches (api.md)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -39,6 +39,7 @@ class BatchCreate(BaseModel):
     reason: Annotated[Text, StringConstraints(min_length=1)]
     contact_name: ShortText = ""
     contact_phone: Phone = ""
+    clearing_date: date | None = None
     scheduled_for: AwareDatetime | None = None
     override_window: bool = False
     accepted_warnings: AcceptedWarnings = None

@@ -13,7 +13,7 @@ from app.accounts.principal import SYSTEM
 from app.clearing import effects_text, preview, queries
 from app.clearing.effects import Choice
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import control, submit
+from app.clearing.service import start
 from app.clearing.states import ENDED_STATES, Kind, Mode, RequestState, Scope
 from app.core import migrate
 from app.core.clock import utc_now
@@ -41,6 +41,18 @@ def clear(
     scope: Annotated[Scope, typer.Option(help="清卡范围")] = Scope.FULL,
     types: Annotated[list[str] | None, typer.Option("--type", help="部分清卡的发票类型")] = None,
     reason: Annotated[str, typer.Option(help="申请原因")] = "命令行清卡",
+    clearing_date: Annotated[
+        str | None,
+        typer.Option(
+            "--date", help="清卡日期 YYYY-MM-DD，默认今天；以后的日期由服务在当日 9:00 执行"
+        ),
+    ] = None,
+    override_window: Annotated[
+        bool, typer.Option("--override-window", help="高峰时段也执行")
+    ] = False,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="已了解的提醒（检查项代码），可多次")
+    ] = None,
     preview_only: Annotated[
         bool, typer.Option("--preview", help="只显示将会发生什么，不执行")
     ] = False,
@@ -57,6 +69,9 @@ def clear(
             "invoice_types": types or [],
             "period": period,
             "reason": reason,
+            "clearing_date": clearing_date,
+            "override_window": override_window,
+            "accepted_warnings": accept or [],
         }
         if preview_only:
             _preview(database, operator, wanted)
@@ -70,7 +85,10 @@ def clear(
 
 
 def _run(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> None:
-    request_id = _start(database, settings, code, wanted)
+    request_id, decided = _start(database, settings, code, wanted)
+    if decided.way is start.Way.LATER:
+        typer.echo(f"已提交。{decided.text}需要 qingka serve 或 qingka worker 届时在运行。")
+        return
     state = _follow(database, request_id)
     with database.reading() as session:
         request = queries.request(session, request_id)
@@ -91,14 +109,15 @@ def _preview(database: Database, code: str, wanted: dict[str, Any]) -> None:
             typer.echo(line)
 
 
-def _start(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> UUID:
+def _start(
+    database: Database, settings: Settings, code: str, wanted: dict[str, Any]
+) -> tuple[UUID, start.Start]:
     with _told(), database.transaction() as session:
         data = _order(session, code, wanted)
-        request = submit.submit_request(
-            session, principal=SYSTEM, clock=utc_now, data=data, direct=True
+        request, decided = start.submit_and_begin(
+            session, data, principal=SYSTEM, settings=settings, clock=utc_now, proven=False
         )
-        control.execute(session, request, principal=SYSTEM, settings=settings, clock=utc_now)
-        return request.id
+        return request.id, decided
 
 
 def _order(session: Session, code: str, wanted: dict[str, Any]) -> RequestCreate:

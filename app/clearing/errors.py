@@ -102,6 +102,14 @@ class ReviewRequired(Forbidden):
     remedy = "请审核员先通过该申请，或由管理员验证密码后直接执行。"
 
 
+class ProofMissing(Conflict):
+    """The enterprise's review was switched off meanwhile: it would start with nobody having proven who asks."""
+
+    code = "clearing.proof_missing"
+    title = "该企业的审核设置刚刚改变，现在提交后会直接执行"
+    remedy = "输入您的登录密码后再次提交；不想直接执行时请取消。"
+
+
 class AttachmentRefused(Invalid):
     code = "clearing.attachment_refused"
     title = "附件不被接受"

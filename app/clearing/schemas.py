@@ -58,11 +58,15 @@ class RequestCreate(BaseModel):
     scope: Scope = Scope.FULL
     invoice_types: list[InvoiceType] = Field(default_factory=list, max_length=10)
     period: Period
-    clearing_date: date | None = None
+    clearing_date: date | None = Field(
+        default=None, description="default: today; a later day starts at 09:00 of that day"
+    )
     reason: Annotated[Text, StringConstraints(min_length=1)]
     contact_name: ShortText = ""
     contact_phone: Phone = ""
-    scheduled_for: AwareDatetime | None = None
+    scheduled_for: AwareDatetime | None = Field(
+        default=None, description="on the clearing date, if that is given as well; never past"
+    )
     override_window: bool = False
     exceptional: bool = Field(default=False, description="异常清卡: always reviewed")
     checklist: list[ChecklistItem] = Field(default_factory=list, max_length=20)
@@ -72,6 +76,12 @@ class RequestCreate(BaseModel):
     def _types_fit_scope(self) -> "RequestCreate":
         require_types_fit_scope(self.scope, self.invoice_types)
         return self
+
+
+class RequestBody(RequestCreate):
+    """POST /clearing-requests: a person gives the password where it starts without a review."""
+
+    password: Annotated[str, StringConstraints(max_length=200)] = Field(default="", exclude=True)
 
 
 def require_types_fit_scope(scope: Scope, invoice_types: Sequence[InvoiceType]) -> None:

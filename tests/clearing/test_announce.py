@@ -220,6 +220,7 @@ def test_reviewers_hear_of_a_batch_only_where_they_have_to_review_it(
                 principal=person(role),
                 settings=office.settings,
                 clock=office.clock,
+                proven=True,
                 data=data,
             )
     submitted = [e for e in _events(office.database) if e.kind is EventKind.CLEARING_SUBMITTED]

@@ -384,6 +384,7 @@ def _batch(office: "Office", *subjects: "Subject", principal: Principal) -> UUID
             principal=principal,
             settings=office.settings,
             clock=office.clock,
+            proven=True,
             data=BatchCreate(operator_ids=[one.operator_id for one in subjects], reason="月末"),
         ).id
 

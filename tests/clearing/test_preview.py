@@ -258,7 +258,7 @@ def test_a_changed_choice_is_previewed_with_the_input_kept(
     assert "月末补办" in page.text
     assert "secret" not in page.text
     assert "尚未抄报" in page.text
-    part = client.post(path, data=form, headers={"X-Fragment": "effects"})
+    part = client.post(path, data=form, headers={"X-Fragment": "parts"})
     assert _shown(part.text) == _shown(page.text)
     assert "<form" not in part.text
     with office.database.reading() as session:

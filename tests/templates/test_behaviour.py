@@ -180,7 +180,10 @@ def test_the_types_appear_only_for_a_partial_clearing(site: Site, page: Page) ->
 def test_a_changed_choice_is_previewed_at_once_and_the_password_stays_here(
     site: Site, page: Page
 ) -> None:
-    shown = '<input type="hidden" name="previewed" value="new"><p>更新后的预览</p>'
+    shown = (
+        '<input type="hidden" name="previewed" value="new"><p>更新后的预览</p>'
+        '<div data-confirm="确定" data-proof="yes"></div>'
+    )
     preview = "/clearing/operators/o0/preview"
     site.answers[preview] = lambda: (shown, "text/html; charset=utf-8")
     page.goto(f"{site.url}/operator-dialog")
@@ -191,6 +194,33 @@ def test_a_changed_choice_is_previewed_at_once_and_the_password_stays_here(
     assert page.locator("input[name=previewed]").input_value() == "new"
     [(_, _, body)] = [sent for sent in site.requests if sent[0] == "POST"]
     assert ("kind=tax" in body, "password" in body) == (True, False)
+
+
+def test_an_exceptional_request_goes_to_review_and_asks_no_password(site: Site, page: Page) -> None:
+    answers = iter(
+        ('<div data-confirm="提交清卡申请">由审核员审核</div>',
+         '<div data-confirm="确定" data-proof="yes">立即执行</div>')
+    )  # fmt: skip
+    preview = "/clearing/operators/o0/preview"
+    site.answers[preview] = lambda: (next(answers), "text/html; charset=utf-8")
+    page.goto(f"{site.url}/operator-dialog")
+    page.get_by_text("异常清卡（比对不符或已逾期）").click()
+    box = page.get_by_label("按异常清卡提交，必须由审核员审核")
+    box.check()
+    expect(page.get_by_role("button", name="提交清卡申请")).to_be_visible()
+    expect(page.get_by_label("管理员密码")).to_be_hidden()
+    expect(page.get_by_label("管理员密码")).to_be_disabled()
+    box.uncheck()
+    expect(page.get_by_role("button", name="确定")).to_be_visible()
+    expect(page.get_by_label("管理员密码")).to_be_visible()
+    expect(page.get_by_label("管理员密码")).to_be_enabled()
+
+
+def test_the_clearing_date_follows_the_time_it_is_scheduled_for(site: Site, page: Page) -> None:
+    page.goto(f"{site.url}/operator-dialog")
+    page.get_by_text("定时与高峰时段").click()
+    page.get_by_label("定时执行").fill("2027-01-05T22:30")
+    expect(page.get_by_label("清卡日期")).to_have_value("2027-01-05")
 
 
 def test_without_a_script_a_button_asks_for_the_preview(site: Site, browser: Browser) -> None:

@@ -13,6 +13,7 @@ from app.clearing.contexts.operators import (
     ListPage,
     OperatorPage,
     OperatorRow,
+    StartView,
     TypeRow,
     WarningItem,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "RequestRow",
     "RequestsPage",
     "StageView",
+    "StartView",
     "StateCounts",
     "Task",
     "TypeOutcomeRow",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.clearing.contexts.operators import StartView
 from app.clearing.contexts.requests import RequestRow
 
 
@@ -35,7 +36,7 @@ class BatchConfirmPage:
     """clearing/batch_new.html: who will be cleared, what will happen, and who is asking.
 
     `warnings` and `blockers` are what the register shows without reading a device; the oldest reading
-    they rest on is `read_since`.
+    they rest on is `read_since`. `start` is what confirming leads to.
     """
 
     names: tuple[str, ...]
@@ -43,7 +44,7 @@ class BatchConfirmPage:
     more: int
     devices: int
     form: BatchForm
-    can_execute: bool
+    start: StartView
     warnings: tuple[WarningGroup, ...] = ()
     blockers: tuple[WarningGroup, ...] = ()
     read_since: datetime | None = None

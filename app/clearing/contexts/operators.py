@@ -125,14 +125,27 @@ class ClearingForm:
 
 
 @dataclass(frozen=True, slots=True)
+class StartView:
+    """What submitting leads to, in words. `proof`: it starts without a review, so the password is asked.
+
+    `may_ask`: it would be asked as well if the request were not exceptional. `by_right`: an admin's right.
+    """
+
+    text: str
+    proof: bool
+    may_ask: bool
+    by_right: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorPage:
     """clearing/operator.html.
 
-    `effects` is what a clearing with the form's choice would do; that alone (header X-Fragment: effects) is
-    clearing/effects.html. `errors` maps the form's fields to messages; "form" is for what belongs to no field.
+    `effects` is what a clearing with the form's choice would do, `start` what submitting the form leads to;
+    both alone (header X-Fragment: parts) are clearing/dialog_parts.html. `errors` maps the form's fields to
+    messages; "form" is for what belongs to no field.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
-    not be pressed at all (no device, being cleared); "" otherwise. With `can_execute` the dialog asks
-    for the password and starts at once; without it the form is a request for review.
+    not be pressed at all (no device, being cleared); "" otherwise.
     """
 
     id: str
@@ -155,9 +168,9 @@ class OperatorPage:
     open_request: RequestRef | None
     effects: Effects
     form: ClearingForm
+    start: StartView
     type_options: tuple[str, ...]
     can_request: bool
-    can_execute: bool
     can_refresh: bool
     blocked_reason: str = ""
     dialog_open: bool = False

@@ -13,6 +13,7 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import facts
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.batch_warnings import grouped
+from app.clearing.contexts import StartView
 from app.clearing.contexts.batches import BatchConfirmPage, BatchForm
 from app.clearing.foresight import foresee
 from app.clearing.service import batch as batches
@@ -108,11 +109,19 @@ def create(
     """确定: one confirmation for all. A wrong password does nothing."""
     try:
         wanted = form.wanted()
-        if principal.can(Permission.CLEARING_EXECUTE):
+        with database.reading() as session:
+            chosen = batches.operators_of(session, wanted, principal=principal, clock=clock)
+            decided = batches.decide(session, chosen, wanted, principal, settings, clock())
+        if decided.proof:
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
         with database.transaction() as session:
             made = batches.create_batch(
-                session, principal=principal, settings=settings, clock=clock, data=wanted
+                session,
+                principal=principal,
+                settings=settings,
+                clock=clock,
+                data=wanted,
+                proven=decided.proof,
             )
             batch_id = made.id
     except QingkaError as error:
@@ -132,10 +141,13 @@ def _confirm(
     errors: dict[str, str] | None = None,
 ) -> BatchConfirmPage:
     chosen = _operators(session, principal, clock, form)
+    ids = [one.id for one in chosen]
+    wanted = BatchCreate(reason=form.reason or "-", override_window=form.override_window)
+    decided = batches.decide(session, ids, wanted, principal, settings, clock())
     seen = foresee(
         session,
-        [one.id for one in chosen],
-        BatchCreate(reason=form.reason or "-", override_window=form.override_window),
+        ids,
+        wanted,
         principal=principal,
         settings=settings,
         now=clock(),
@@ -146,7 +158,9 @@ def _confirm(
         more=max(0, len(chosen) - _NAMES_SHOWN),
         devices=sum(one.device_count for one in chosen),
         form=form,
-        can_execute=principal.can(Permission.CLEARING_EXECUTE),
+        start=StartView(
+            decided.text, decided.proof, decided.proof, principal.can(Permission.CLEARING_EXECUTE)
+        ),
         warnings=grouped(seen.warnings),
         blockers=grouped(seen.blockers),
         read_since=seen.read_since,

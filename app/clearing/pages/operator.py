@@ -11,30 +11,33 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import ClearingRequester, Reader
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import prechecks, preview
+from app.clearing import moments, prechecks, preview
 from app.clearing.contexts import ClearingForm, WarningItem
 from app.clearing.effects import Choice
 from app.clearing.errors import PreviewOutdated, WarningsNotAccepted
 from app.clearing.examination import Examiner
 from app.clearing.looking import Readings
-from app.clearing.models import ClearingRequest
 from app.clearing.pages.operator_view import build
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import checklist, control, review, submit
+from app.clearing.service import checklist, start
 from app.clearing.states import Kind, Mode, Scope
 from app.core.clock import SHANGHAI, Clock
-from app.core.db import Session
 from app.core.forms import parse
 from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.devices import service as devices_service
 from app.errors import Invalid, QingkaError
-from app.settings import Settings
 
 router = Router(prefix="/clearing/operators/{operator_id}")
+
+_FLASH = {
+    start.Way.REVIEW: "已提交，等待审核",
+    start.Way.LATER: "已提交，到时自动执行",
+    start.Way.AT_ONCE: "",
+}
 
 
 class Submitted(BaseModel):
@@ -114,7 +117,7 @@ async def operator_page(
 
     def work() -> HTMLResponse:
         with database.reading() as session:
-            page = build(session, operator_id, principal, clock, checks=checks)
+            page = build(session, operator_id, principal, settings, clock, checks=checks)
             return render(request, "clearing/operator.html", replace(page, dialog_open=confirm))
 
     return await run_in_threadpool(work)
@@ -127,17 +130,20 @@ async def preview_clearing(
     request: Request,
     principal: ClearingRequester,
     database: DatabaseDep,
+    settings: SettingsDep,
     clock: ClockDep,
 ) -> HTMLResponse:
     """预览: what the chosen clearing would do; the page as it was filled in, or that part alone."""
     readings = await _readings(request, operator_id, form, principal, database, clock)
-    alone = request.headers.get("X-Fragment") == "effects"
-    template = "clearing/effects.html" if alone else "clearing/operator.html"
+    alone = request.headers.get("X-Fragment") == "parts"
+    template = "clearing/dialog_parts.html" if alone else "clearing/operator.html"
 
     def work() -> HTMLResponse:
         with database.reading() as session:
             again = form.again()
-            page = build(session, operator_id, principal, clock, form=again, readings=readings)
+            page = build(
+                session, operator_id, principal, settings, clock, form=again, readings=readings
+            )
         return render(request, template, replace(page, dialog_open=True))
 
     return await run_in_threadpool(work)
@@ -169,40 +175,66 @@ async def start_clearing(
     settings: SettingsDep,
     clock: ClockDep,
 ) -> Response:
-    """确定: with the right to execute and the password it starts at once; else it goes to review.
+    """确定: it goes to review, or starts, at once or later, once the person has proven who asks (`start.decide`).
 
     Before anything is kept the password is asked, so a wrong one does nothing; then the devices are
     looked at, and what needs care has to be accepted by hand (product.md 3.4).
     """
     examiner = Examiner(database, request.app.state.agents, settings, clock)
 
-    def identify() -> None:
-        if principal.can(Permission.CLEARING_EXECUTE):
+    def identify(wanted: RequestCreate) -> bool:
+        """Ask for the password where nobody else is going to look at it; tell whether it was."""
+        with database.reading() as session:
+            decided = start.of_operator(
+                session,
+                operator_id,
+                wanted,
+                principal=principal,
+                settings=settings,
+                now=clock(),
+            )
+        if decided.proof:
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
+        return decided.proof
 
-    def keep(wanted: RequestCreate, checks: list[prechecks.Check]) -> tuple[UUID, bool]:
+    def keep(
+        wanted: RequestCreate, checks: list[prechecks.Check], proven: bool
+    ) -> tuple[UUID, start.Start]:
         with database.transaction() as session:
-            direct = principal.can(Permission.CLEARING_EXECUTE)
-            made = submit.submit_request(
-                session, principal=principal, clock=clock, data=wanted, direct=direct
+            made, decided = start.submit_and_begin(
+                session,
+                wanted,
+                principal=principal,
+                settings=settings,
+                clock=clock,
+                proven=proven,
             )
             checklist.keep(session, made, checks, at=clock())
-            return made.id, _begin(session, made, principal, settings, clock)
+            return made.id, decided
 
     try:
         wanted = form.wanted(operator_id)
+        moments.require_ahead(wanted, clock())
         _require_previewed(form.previewed, wanted)
-        await run_in_threadpool(identify)
+        proven = await run_in_threadpool(identify, wanted)
         _, checks = await examiner.examine(operator_id, principal, wanted)
         _require_accepted(checks, wanted)
-        request_id, running = await run_in_threadpool(keep, wanted, checks)
+        request_id, decided = await run_in_threadpool(keep, wanted, checks, proven)
     except QingkaError as error:
         readings = await _readings(request, operator_id, form, principal, database, clock)
         return await run_in_threadpool(
-            _again, request, operator_id, form, principal, database, clock, error, readings
+            _again,
+            request,
+            operator_id,
+            form,
+            principal,
+            database,
+            settings,
+            clock,
+            error,
+            readings,
         )
-    flash = "" if running else "已提交，等待审核"
-    return redirect(f"/clearing/requests/{request_id}", flash=flash)
+    return redirect(f"/clearing/requests/{request_id}", flash=_FLASH[decided.way])
 
 
 def _require_previewed(shown: str, wanted: RequestCreate) -> None:
@@ -223,29 +255,13 @@ def _require_accepted(checks: list[prechecks.Check], wanted: RequestCreate) -> N
         raise WarningsNotAccepted([(one.code, one.message, one.remedy) for one in left])
 
 
-def _begin(
-    session: Session,
-    made: ClearingRequest,
-    principal: Principal,
-    settings: Settings,
-    clock: Clock,
-) -> bool:
-    """Start it, or put it on the schedule; False: it waits for a review."""
-    if not principal.can(Permission.CLEARING_EXECUTE) or made.exceptional:
-        return review.settle_submitted(session, made, settings=settings, clock=clock)
-    if made.scheduled_for is not None and made.scheduled_for > clock():
-        control.schedule(session, made, made.scheduled_for, principal=principal, clock=clock)
-    else:
-        control.execute(session, made, principal=principal, settings=settings, clock=clock)
-    return True
-
-
 def _again(
     request: Request,
     operator_id: UUID,
     form: Submitted,
     principal: Principal,
     database: DatabaseDep,
+    settings: SettingsDep,
     clock: ClockDep,
     error: QingkaError,
     readings: Readings,
@@ -254,7 +270,9 @@ def _again(
     errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
     with database.reading() as session:
         again = form.again()
-        page = build(session, operator_id, principal, clock, form=again, readings=readings)
+        page = build(
+            session, operator_id, principal, settings, clock, form=again, readings=readings
+        )
         page = replace(
             page,
             dialog_open=True,

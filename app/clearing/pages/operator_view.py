@@ -1,6 +1,7 @@
 """Builds what the operator's page shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -15,6 +16,7 @@ from app.clearing.contexts import (
     Event,
     OperatorPage,
     RequestRef,
+    StartView,
     TypeRow,
 )
 from app.clearing.effects import Choice
@@ -23,10 +25,11 @@ from app.clearing.models import ClearingRequest
 from app.clearing.pages.records import record_row
 from app.clearing.prechecks import Check
 from app.clearing.queries import RecordFilter
+from app.clearing.service import start
 from app.clearing.states import Kind, Mode, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
-from app.core.clock import Clock, local_date
+from app.core.clock import SHANGHAI, Clock, local_date
 from app.core.db import Session
 from app.core.ids import new_token
 from app.core.pagination import PageRequest
@@ -38,8 +41,10 @@ from app.invoices import total_queries
 from app.invoices.total_queries import TypeTotals
 from app.operators import queries as operators_queries
 from app.operators.states import state_of
+from app.settings import Settings
 
 Word = TypeVar("Word", bound=StrEnum)
+Moment = TypeVar("Moment", date, datetime)
 
 _RECORDS = 6
 _EVENTS = 12
@@ -49,6 +54,7 @@ def build(
     session: Session,
     operator_id: UUID,
     principal: Principal,
+    settings: Settings,
     clock: Clock,
     *,
     form: ClearingForm | None = None,
@@ -68,6 +74,7 @@ def build(
     records, _ = queries.page_of_records(
         session, principal, PageRequest(_RECORDS), RecordFilter(operator_id=operator.id)
     )
+    form = form or new_form(period, clock, enterprise)
     types = sorted({monitor.invoice_type.value for found in monitors.values() for monitor in found})
     return OperatorPage(
         id=str(operator.id),
@@ -94,10 +101,10 @@ def build(
         effects=preview.of_operator(
             session, operator.id, _choice(form, period), principal=principal, readings=readings
         ),
-        form=form or new_form(period, clock, enterprise),
+        form=form,
+        start=_start(form, enterprise, principal, settings, now),
         type_options=tuple(types),
         can_request=principal.can(Permission.CLEARING_REQUEST),
-        can_execute=principal.can(Permission.CLEARING_EXECUTE),
         can_refresh=principal.can(Permission.CLEARING_REQUEST)
         or principal.can(Permission.DEVICES_WRITE),
         blocked_reason=_blocked(devices, held),
@@ -120,10 +127,8 @@ def new_form(period: Period, clock: Clock, enterprise: Enterprise) -> ClearingFo
     )
 
 
-def _choice(form: ClearingForm | None, period: Period) -> Choice:
+def _choice(form: ClearingForm, period: Period) -> Choice:
     """What the form chooses; where it says nothing that could be meant, what most people mean."""
-    if form is None:
-        return Choice.usual(period)
     scope = _meant(Scope, form.scope, Scope.FULL)
     known = {kind.value: kind for kind in InvoiceType}
     types = [known[code] for code in dict.fromkeys(form.invoice_types) if code in known]
@@ -134,6 +139,55 @@ def _choice(form: ClearingForm | None, period: Period) -> Choice:
         invoice_types=tuple(types) if scope is Scope.PARTIAL else (),
         period=_period(form.period, period),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the form says of when and how, as far as it can be read."""
+
+    clearing_date: date | None
+    scheduled_for: datetime | None
+    override_window: bool
+    exceptional: bool
+
+
+def _start(
+    form: ClearingForm,
+    enterprise: Enterprise,
+    principal: Principal,
+    settings: Settings,
+    now: datetime,
+) -> StartView:
+    """What submitting the form as it is would lead to."""
+    wish = _Wish(
+        _read(date.fromisoformat, form.clearing_date),
+        _read(_local, form.scheduled_for),
+        form.override_window,
+        form.exceptional,
+    )
+    decided, regular = (
+        start.decide(
+            one,
+            review_required=enterprise.review_required,
+            principal=principal,
+            settings=settings,
+            now=now,
+        )
+        for one in (wish, replace(wish, exceptional=False))
+    )
+    return StartView(decided.text, decided.proof, regular.proof, regular.by_right)
+
+
+def _read(read: Callable[[str], Moment], text: str) -> Moment | None:
+    """What was typed; nothing where it can't be read, which submitting will say."""
+    try:
+        return read(text) if text else None
+    except ValueError:
+        return None
+
+
+def _local(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
 
 def _meant(words: type[Word], text: str, usual: Word) -> Word:

@@ -34,6 +34,7 @@ from app.clearing.queries.records import (
 from app.clearing.queries.requests import (
     attachment,
     attachments,
+    count_by_review,
     count_requests,
     devices_of_request,
     has_unknown_outcome,
@@ -74,6 +75,7 @@ __all__ = [
     "cleared_before",
     "cleared_per_month",
     "cleared_types",
+    "count_by_review",
     "count_requests",
     "count_running",
     "devices_of_request",

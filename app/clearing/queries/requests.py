@@ -236,6 +236,17 @@ def page_of_request_rows(
     return named_rows, cursor
 
 
+def count_by_review(session: Session, operator_ids: Sequence[UUID]) -> dict[bool, int]:
+    """How many of these operators belong to an enterprise that wants a review, and how many do not."""
+    statement = (
+        select(Enterprise.review_required, sa.func.count())
+        .join(Operator, col(Operator.enterprise_id) == Enterprise.id)
+        .where(col(Operator.id).in_(operator_ids))
+        .group_by(col(Enterprise.review_required))
+    )
+    return {bool(required): int(count) for required, count in session.exec(statement)}
+
+
 def count_requests(session: Session, principal: Principal, state: RequestState) -> int:
     """How many requests are in this state; few are at any time."""
     statement = select(sa.func.count()).where(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -11,14 +11,14 @@ from app.accounts.principal import Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
-from app.clearing import dispatch, facts, queries
+from app.clearing import dispatch, facts, moments, queries
 from app.clearing.batch_schemas import BatchCreate
+from app.clearing.errors import ProofMissing
 from app.clearing.foresight import foresee
 from app.clearing.models import ClearingBatch, ClearingRequest
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import caution, control, review, submit
+from app.clearing.service import caution, control, start, submit
 from app.clearing.states import BatchState, RequestState
-from app.clearing.window import window_end
 from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.core.forms import form_messages
@@ -49,14 +49,19 @@ def create_batch(
     settings: Settings,
     clock: Clock,
     data: BatchCreate,
+    proven: bool,
 ) -> ClearingBatch:
     """One request for each operator; who can't be cleared is skipped and named with the reason.
 
-    With `clearing:execute` they are executed as there is room; else each waits for its review.
-    Raises WarningsNotAccepted for what the register shows beforehand, one of each kind.
+    Each waits for its review or is started as there is room, as `start.decide` says of its enterprise.
+    `proven`: a person has just given the password. Raises ProofMissing where it is wanted and was not given, and WarningsNotAccepted
+    for what the register shows beforehand, one of each kind.
     """
     now = clock()
-    operator_ids = _operators(session, principal, clock, data)
+    moments.require_ahead(data, now)
+    operator_ids = operators_of(session, data, principal=principal, clock=clock)
+    if decide(session, operator_ids, data, principal, settings, now).proof and not proven:
+        raise ProofMissing
     accepted = _accepted(session, operator_ids, principal, settings, now, data)
     batch = ClearingBatch(
         number=queries.next_number(session, local_date(now), prefix="PL"),
@@ -82,7 +87,7 @@ def create_batch(
         accepted_warnings=accepted,
     )
     for request in made.requests:
-        _release(session, request, principal, settings, clock, data)
+        _release(session, request, principal, settings, clock)
     return batch
 
 
@@ -211,9 +216,35 @@ def _refuse_zombies(session: Session, operator: Operator, now: datetime) -> None
             raise ZombieSkipped(f"设备 {device.number} 超过 90 天未抄报")
 
 
-def _operators(
-    session: Session, principal: Principal, clock: Clock, data: BatchCreate
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """When the requests of a batch are to start; none of them is exceptional."""
+
+    clearing_date: date | None
+    scheduled_for: datetime | None
+    override_window: bool
+    exceptional: bool = False
+
+
+def decide(
+    session: Session,
+    operator_ids: Sequence[UUID],
+    data: BatchCreate,
+    principal: Principal,
+    settings: Settings,
+    now: datetime,
+) -> start.BatchStart:
+    """What becomes of these operators' requests once the batch is confirmed."""
+    wish = _Wish(data.clearing_date, data.scheduled_for, data.override_window)
+    return start.of_operators(
+        session, operator_ids, wish, principal=principal, settings=settings, now=now
+    )
+
+
+def operators_of(
+    session: Session, data: BatchCreate, *, principal: Principal, clock: Clock
 ) -> list[UUID]:
+    """The operators meant: those named, else all in the state."""
     if data.operator_ids:
         return list(dict.fromkeys(data.operator_ids))
     wanted = OperatorFilter(state=data.state, enterprise_id=data.enterprise_id, active=True)
@@ -232,16 +263,19 @@ def _release(
     principal: Principal,
     settings: Settings,
     clock: Clock,
-    data: BatchCreate,
 ) -> None:
     """Put it on the schedule, or leave it to its reviewer."""
-    if not principal.can(Permission.CLEARING_EXECUTE):
-        review.settle_submitted(session, request, settings=settings, clock=clock)
-        return
-    at = max(data.scheduled_for or clock(), clock())
-    if not data.override_window:
-        at = window_end(settings, at) or at
-    control.schedule(session, request, at, principal=principal, clock=clock)
+    decided = start.of_operator(
+        session,
+        request.operator_id,
+        request,
+        principal=principal,
+        settings=settings,
+        now=clock(),
+    )
+    start.begin(
+        session, request, decided, principal=principal, settings=settings, clock=clock, queued=True
+    )
 
 
 def _set_state(

@@ -19,7 +19,7 @@ from app.clearing.states import (
     TargetState,
 )
 from app.clearing.window import window_end
-from app.core.clock import Clock, local
+from app.core.clock import Clock, local, local_date
 from app.core.db import Session
 from app.errors import Forbidden
 from app.notifications.service import EventKind
@@ -57,6 +57,7 @@ def execute(
         raise errors.ReviewRequired
     if not request.override_window and window_end(settings, clock()) is not None:
         raise errors.PeakWindow
+    request.clearing_date = local_date(clock())
     start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
 
 

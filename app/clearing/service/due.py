@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.audit.actions import AuditAction
 from app.clearing import queries
-from app.clearing.service import control
+from app.clearing.service import control, start
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.settings import Settings
@@ -25,7 +25,7 @@ def start_due(database: Database, settings: Settings, clock: Clock) -> int:
         if not room.takes(agent_ids):
             continue
         with database.transaction() as session:
-            started += _start(session, request_id, clock)
+            started += _start(session, request_id, settings, clock)
     return started
 
 
@@ -52,10 +52,12 @@ def _room(session: Session, settings: Settings) -> _Room:
     return _Room(total, settings.agent_concurrency, running)
 
 
-def _start(session: Session, request_id: UUID, clock: Clock) -> int:
-    """Start it unless another process did, or somebody cancelled or paused it meanwhile."""
+def _start(session: Session, request_id: UUID, settings: Settings, clock: Clock) -> int:
+    """Start it unless another process did, somebody cancelled or paused it, or the peak hours came between."""
     request = queries.due_locked(session, request_id, clock())
     if request is None:
+        return 0
+    if start.give_way(session, request, settings=settings, clock=clock):
         return 0
     control.start(
         session, request, principal=None, clock=clock, action=AuditAction.CLEARING_STARTED

@@ -4,10 +4,10 @@ from app.accounts.principal import SYSTEM, Principal
 from app.audit.actions import AuditAction
 from app.clearing import errors
 from app.clearing.models import ClearingRequest
+from app.clearing.moments import moment_of
 from app.clearing.service import attachments, control
 from app.clearing.service.announce import announce
 from app.clearing.states import RequestState
-from app.clearing.window import window_end
 from app.core.clock import Clock
 from app.core.db import Session
 from app.enterprises.models import Enterprise
@@ -63,27 +63,21 @@ def is_needed(session: Session, request: ClearingRequest) -> bool:
     return enterprise.review_required or request.exceptional
 
 
-def settle_submitted(
+def approve_by_rule(
     session: Session, request: ClearingRequest, *, settings: Settings, clock: Clock
-) -> bool:
-    """Approve by rule where the enterprise needs no review; gives whether it was."""
-    if is_needed(session, request):
-        return False
+) -> None:
+    """Approve a request of an enterprise that needs no review (`start.decide` knows)."""
     control.move(request, RequestState.APPROVED, clock)
     request.review_comment = "该企业设置为无需审核"
     session.add(request)
     announce(session, request, EventKind.CLEARING_APPROVED, clock, comment="无需审核")
     control.record(session, request, None, AuditAction.CLEARING_APPROVED, clock, comment="无需审核")
     _schedule(session, request, settings, clock)
-    return True
 
 
 def _schedule(session: Session, request: ClearingRequest, settings: Settings, clock: Clock) -> None:
     """Who asked for it counts as executing it; the reviewer is kept beside."""
-    at = request.scheduled_for or clock()
-    if not request.override_window:
-        at = window_end(settings, max(at, clock())) or at
-    request.scheduled_for = at
+    at = moment_of(request, settings, clock()).at
     executed_by = request.requested_by, request.requested_by_name
     control.schedule(session, request, at, principal=SYSTEM, clock=clock)
     request.executed_by, request.executed_by_name = executed_by

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import queries
+from app.clearing import moments, queries
 from app.clearing.errors import (
     AlreadyCleared,
     ClearingInProgress,
@@ -54,6 +54,7 @@ def submit_request(
         raise OperatorInactive
     if data.period >= Period.of(local_date(now)):
         raise NotDue(errors={"period": "该月份尚未结束"})
+    moments.require_ahead(data, now)
     devices = _devices_to_clear(session, operator, data)
     if data.mode is Mode.FIRST:
         _require_never_cleared(session, devices)
@@ -152,7 +153,7 @@ def _new_request(
         scope=data.scope,
         invoice_types=[kind.value for kind in dict.fromkeys(data.invoice_types)],
         period=data.period,
-        clearing_date=data.clearing_date or local_date(now),
+        clearing_date=moments.day_of(data, now),
         reason=data.reason,
         contact_name=data.contact_name,
         contact_phone=data.contact_phone,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from app.clearing.contexts import StartView
 from app.clearing.contexts.batches import (
     BatchConfirmPage,
     BatchesPage,
@@ -89,7 +90,7 @@ BATCH_NEW = BatchConfirmPage(
         "0190b5a2-7c3e-7d11-9f4e-2f1c8a6b0d57",
         accepted_warnings=("clearing.recent",),
     ),
-    can_execute=True,
+    start=StartView("每一件提交后立即执行。", proof=True, may_ask=True, by_right=True),
     warnings=WARNINGS,
     blockers=(
         WarningGroup(

@@ -14,6 +14,7 @@ from app.clearing.contexts import (
     OperatorPage,
     OperatorRow,
     RequestRef,
+    StartView,
     TypeRow,
     WarningItem,
 )
@@ -292,20 +293,23 @@ OPERATOR = OperatorPage(
     days_left=6,
     last_cleared_at=NOW - timedelta(days=25),
     devices=(DEVICE,),
-    checks=CHECKS,
+    checks=(),
     events=EVENTS,
     records=RECORDS,
     open_request=None,
     effects=effects(),
     form=FORM,
+    start=StartView(
+        "提交后立即执行，写入设备后不能撤销。", proof=True, may_ask=True, by_right=True
+    ),
     type_options=("004", "007", "026"),
     can_request=True,
-    can_execute=True,
     can_refresh=True,
 )
 
 
 OPERATOR_DIALOG = replace(OPERATOR, dialog_open=True)
+OPERATOR_CHECKED = replace(OPERATOR, checks=CHECKS)
 
 
 OPERATOR_WARNED = replace(
@@ -338,6 +342,14 @@ OPERATOR_PARTIAL = replace(
     effects=effects("update", "tax", "partial", ("004",)),
     errors={"form": "选择已改变，下面是更新后的预览。核对“将会发生什么”后再次确定。"},
 )
+OPERATOR_EXCEPTIONAL = replace(
+    OPERATOR,
+    dialog_open=True,
+    form=replace(FORM, exceptional=True),
+    start=StartView(
+        "提交后由审核员审核；通过后立即自动执行。", proof=False, may_ask=True, by_right=True
+    ),
+)
 OPERATOR_CHOOSING = replace(
     OPERATOR,
     dialog_open=True,
@@ -362,7 +374,9 @@ OPERATOR_NEW = replace(
     checks=(),
     events=(),
     records=(),
-    can_execute=False,
+    start=StartView(
+        "提交后由审核员审核；通过后立即自动执行。", proof=False, may_ask=False, by_right=False
+    ),
 )
 
 
@@ -379,11 +393,13 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         OPERATOR,
         layout() | {"flash": {"kind": "ok", "text": "已重新读取设备，没有差异。"}},
     ),
+    "operator-checked": ("clearing/operator.html", OPERATOR_CHECKED, layout()),
     "operator-dialog": ("clearing/operator.html", OPERATOR_DIALOG, layout()),
     "operator-warned": ("clearing/operator.html", OPERATOR_WARNED, layout()),
     "operator-invalid": ("clearing/operator.html", OPERATOR_INVALID, layout()),
     "operator-partial": ("clearing/operator.html", OPERATOR_PARTIAL, layout()),
     "operator-choosing": ("clearing/operator.html", OPERATOR_CHOOSING, layout()),
+    "operator-exceptional": ("clearing/operator.html", OPERATOR_EXCEPTIONAL, layout()),
     "operator-busy": ("clearing/operator.html", OPERATOR_BUSY, layout()),
     "operator-new": ("clearing/operator.html", OPERATOR_NEW, layout()),
 }
