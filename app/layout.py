@@ -14,7 +14,7 @@ from app.calendar.rules import Source
 from app.contracts.periods import Period
 from app.core.clock import local_date
 from app.core.db import Session, unchanged
-from app.core.web import clock_of, database_of
+from app.core.web import clock_of, session_of
 from app.notifications import queries as notifications_queries
 
 
@@ -97,7 +97,7 @@ def _facts(request: Request, principal: Principal | None) -> tuple[Deadline | No
     """The countdown, and the counts of the menu by address."""
     if principal is None:
         return None, {}
-    with database_of(request).reading() as session:
+    with session_of(request) as session:
         deadline = _deadline(session, local_date(clock_of(request)()))
         if not principal.is_person:
             return deadline, {}

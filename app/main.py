@@ -65,7 +65,9 @@ def create_app(
 ) -> FastAPI:
     """The application. Its lifespan migrates the database and starts the agent and the workflows."""
     features.compose()
-    database = database or Database(settings.resolved_database_url)
+    database = database or Database(
+        settings.resolved_database_url, connections=settings.own_connections
+    )
     agent = _mounted_agent(settings, clock)
     app = FastAPI(
         title="Qingka 清卡管理",

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         Path("data"), description="directory of the database, backups and secrets"
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data directory")
+    database_connections: int = Field(
+        9,
+        ge=6,
+        description="connections one process opens on PostgreSQL at most, the workflow engine's included",
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="root of all derived keys; empty: made once and kept in the data directory",
@@ -167,6 +172,16 @@ class Settings(BaseSettings):
         if self.database_url:
             return self.database_url
         return f"sqlite:///{self.data_dir / 'qingka.db'}"
+
+    @property
+    def engine_connections(self) -> int:
+        """How many of the database's connections the workflow engine may hold, its listener's apart."""
+        return self.database_connections // 3
+
+    @property
+    def own_connections(self) -> int:
+        """How many are left for the product itself."""
+        return self.database_connections - self.engine_connections - 1
 
     @cached_property
     def resolved_backup_dir(self) -> Path:

@@ -32,7 +32,7 @@ class NeedsPostgres(Exception):
 def work(settings: Settings) -> None:
     """Execute clearings until interrupted. Raises NeedsPostgres, processes.NoSlot."""
     features.compose()
-    database = Database(settings.resolved_database_url)
+    database = Database(settings.resolved_database_url, connections=settings.own_connections)
     if database.is_sqlite:
         raise NeedsPostgres("qingka worker 需要 PostgreSQL：请设置 QINGKA_DATABASE_URL")
     migrate.upgrade(database)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
-from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -31,6 +30,10 @@ _ON_COMMIT = "qingka_on_commit"
 _BEGIN = "qingka_begin"
 """How a transaction begins on SQLite; "" leaves it to the statement, which is one of its own then."""
 _WRITING = "BEGIN IMMEDIATE"
+POSTGRES_CONNECTIONS = 5
+"""What one process opens on PostgreSQL unless told otherwise (Settings.database_connections)."""
+_FILE_HANDLES = 90
+"""The same for an SQLite file: handles of this process, of which nobody else has fewer."""
 _TURN = "qingka_turn"
 """In the notes of a connection: it has the turn to write."""
 
@@ -106,11 +109,16 @@ class ReadingSession(Session):
     def __init__(self, database: "Database") -> None:
         super().__init__(database.engine, autoflush=False)
         self.database = database
+        self._version: Hashable | None = None
 
-    @cached_property
+    @property
     def version(self) -> Hashable:
         """Of everything committed when it was first asked for; see Versions."""
-        return self.database.versions.current(self)
+        # Not cached_property: until Python 3.12 it has one lock for all sessions, and who holds it here may
+        # wait for a connection that another one holds while waiting for that lock.
+        if self._version is None:
+            self._version = self.database.versions.current(self)
+        return self._version
 
 
 class Database:
@@ -119,12 +127,22 @@ class Database:
     On SQLite a transaction that starts reading and then writes can fail half way; writers therefore
     take the write lock first (BEGIN IMMEDIATE) and wait for each other for up to `busy_seconds`: those of
     this process in a row (app.core.turns), the first of them for other processes.
+
+    PostgreSQL gives a limited number of connections to all processes together: this one opens at most
+    `connections`, and whoever finds none free waits for up to `busy_seconds`.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 30, busy_seconds: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, connections: int | None = None, busy_seconds: float = 30.0
+    ) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size * 2}
+        most = connections or (_FILE_HANDLES if self.is_sqlite else POSTGRES_CONNECTIONS)
+        options: dict[str, Any] = {
+            "pool_size": most,
+            "max_overflow": 0,
+            "pool_timeout": busy_seconds,
+        }
         if self.is_sqlite:
             options["connect_args"] = {
                 "timeout": busy_seconds,
@@ -215,9 +233,14 @@ def unchanged(session: Session, key: Hashable, make: Callable[[Session], T]) -> 
     kept = remembered.get(key, session.version)
     if kept is not None:
         return cast(T, kept)
-    # In a session of its own, which sees at least what the version stands for.
-    with session.database.reading() as fresh:
-        made = make(fresh)
+    if session.database.is_sqlite:
+        # A transaction of SQLite sees what was there when it began, which may be older than the version.
+        with session.database.reading() as fresh:
+            made = make(fresh)
+    else:
+        # Each statement of PostgreSQL sees what is committed by then. A second connection beside the one
+        # held is not taken: with few of them, all requests could end up waiting for each other's.
+        made = make(session)
     remembered.keep(key, session.version, made)
     return made
 

@@ -1,6 +1,7 @@
 """What routes share: sessions of the database, settings and the clock, as dependencies."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request, Response
@@ -59,6 +60,22 @@ async def _reading(request: Request) -> Session:
 def _writing(request: Request) -> Iterator[Session]:
     with database_of(request).transaction() as session:
         request.scope[WRITING] = session
+        yield session
+
+
+@contextmanager
+def session_of(request: Request) -> Iterator[Session]:
+    """The session in which this request holds a connection, or else one for reading.
+
+    A request that took a second connection beside its first could wait for one that another such request
+    holds, which waits for this one's.
+    """
+    for name in (READING, WRITING):
+        session: Session | None = request.scope.get(name)
+        if session is not None and session.in_transaction():
+            yield session
+            return
+    with database_of(request).reading() as session:
         yield session
 
 

@@ -1,10 +1,11 @@
 """/healthz and /readyz, for whatever watches the server; /metrics has a module of its own."""
 
+from fastapi import Request
 from starlette.responses import JSONResponse
 
 from app.core.routing import Router
-from app.core.web import DatabaseDep
-from app.system.status import is_ready
+from app.core.web import DatabaseDep, SettingsDep
+from app.system import readiness
 
 router = Router(include_in_schema=False)
 
@@ -16,7 +17,8 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def readyz(database: DatabaseDep) -> JSONResponse:
-    """The process can serve: 503 while it can't."""
-    ready = is_ready(database)
-    return JSONResponse({"status": "ok" if ready else "unavailable"}, 200 if ready else 503)
+def readyz(request: Request, database: DatabaseDep, settings: SettingsDep) -> JSONResponse:
+    """The process can serve and write; 503 with what is missing while it can't."""
+    missing = readiness.missing(database, settings, silence=request.app.state.engine.silence)
+    body = {"status": "unavailable" if missing else "ok", "missing": missing}
+    return JSONResponse(body, 503 if missing else 200)

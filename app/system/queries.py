@@ -1,12 +1,13 @@
 """Selects about the system as a whole."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 
-from app.clearing.models import ClearingRecord, ClearingRequest
+from app.clearing.models import ClearingRecord, ClearingRequest, EngineProcess
 from app.clearing.states import Result
 from app.core.db import Session
 from app.devices.models import Agent, Device, DeviceState
@@ -44,6 +45,29 @@ def forget_old_answer(session: Session, owner: str, key: str, at: datetime) -> N
 def database_answers(session: Session) -> bool:
     """Whether the database answers."""
     return bool(session.connection().execute(sa.text("SELECT 1")).scalar() == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Connections of a PostgreSQL server: allowed to ordinary users, in use, and who of ours is running."""
+
+    allowed: int
+    used: int
+    processes: int
+
+
+def connections(session: Session) -> Connections:
+    """Count the connections of this PostgreSQL server and the processes that execute clearings on it."""
+    row = session.connection().execute(
+        sa.text(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int,"
+            " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
+        )
+    )
+    allowed, used = row.one()
+    processes = session.exec(select(sa.func.count()).select_from(EngineProcess)).one()
+    return Connections(int(allowed), int(used), int(processes))
 
 
 def totals(session: Session) -> tuple[int, int]:

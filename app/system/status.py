@@ -16,6 +16,9 @@ from app.settings import Settings
 from app.system import queries, updates
 from app.system.updates import Release, UpdateCheckFailed
 
+_SPARE_CONNECTIONS = 5
+"""For the command line, pg_dump and whoever looks after the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemStatus:
@@ -65,18 +68,16 @@ class Finding:
 
 def examine(database: Database, settings: Settings, clock: Clock) -> list[Finding]:
     """What `doctor` and the page of system information say of the server's own health."""
-    findings = [_database(database), _schema(database), _backup_target(settings)]
+    findings = [database_finding(database), schema_finding(database), _backup_target(settings)]
+    if not database.is_sqlite and findings[0].severity == "ok":
+        findings.append(_connections(database, settings))
     if settings.update_url and all(one.severity == "ok" for one in findings[:2]):
         findings.append(_updates(database, settings))
     return findings
 
 
-def is_ready(database: Database) -> bool:
-    """Whether requests can be served: the database answers and has this program's schema."""
-    return _database(database).severity == "ok" and _schema(database).severity == "ok"
-
-
-def _database(database: Database) -> Finding:
+def database_finding(database: Database) -> Finding:
+    """Whether the database answers."""
     try:
         with database.reading() as session:
             queries.database_answers(session)
@@ -87,13 +88,29 @@ def _database(database: Database) -> Finding:
     return Finding("ok", "数据库应答正常")
 
 
-def _schema(database: Database) -> Finding:
+def schema_finding(database: Database) -> Finding:
+    """Whether the database has the schema this program was written for."""
     current, newest = migrate.current_revision(database), migrate.newest_revision()
     if current == newest:
         return Finding("ok", f"数据库结构为最新（{current}）")
     return Finding(
         "blocking", f"数据库结构为 {current}，程序需要 {newest}", "运行 qingka migrate。"
     )
+
+
+def _connections(database: Database, settings: Settings) -> Finding:
+    """Whether PostgreSQL has connections for all processes that are running, and some to spare for people."""
+    with database.reading() as session:
+        found = queries.connections(session)
+    wanted = found.processes * settings.database_connections
+    text = (
+        f"PostgreSQL 允许 {found.allowed} 个连接，现用 {found.used} 个；"
+        f"{found.processes} 个进程各至多 {settings.database_connections} 个，共 {wanted} 个"
+    )
+    if wanted + _SPARE_CONNECTIONS > found.allowed:
+        remedy = "调低 QINGKA_DATABASE_CONNECTIONS，或调高 PostgreSQL 的 max_connections。"
+        return Finding("warning", text, remedy)
+    return Finding("ok", text)
 
 
 def _backup_target(settings: Settings) -> Finding:

@@ -27,7 +27,7 @@ def test_on_commit_runs_only_after_a_commit(database: Database) -> None:
 
 def test_looking_up_leaves_its_connection_as_it_was(any_database: Database) -> None:
     """The next one to have it, of one connection here, still has transactions."""
-    database = Database(any_database.url.render_as_string(hide_password=False), pool_size=1)
+    database = Database(any_database.url.render_as_string(hide_password=False), connections=1)
     add = sa.text(
         "INSERT INTO settings (name, value, updated_by, updated_at) "
         "VALUES ('a', '1', 'test', CURRENT_TIMESTAMP)"

@@ -62,6 +62,11 @@ class Engine:
         dispatch.install(dispatch.Hooks(start=start_workflow, look=self._wake.set))
         self._sweeper.start()
 
+    @property
+    def silence(self) -> float:
+        """Seconds since this engine last wrote that it is alive; infinite while it can't, or isn't running."""
+        return monotonic() - self._said_alive
+
     def stop(self, *, patience: float = 0.0) -> None:
         """Stop taking work; what runs after `patience` seconds is taken up again at the next start."""
         dispatch.uninstall()
@@ -69,6 +74,7 @@ class Engine:
         self._stopping.set()
         self._wake.set()
         self._sweeper.join(timeout=5)
+        self._said_alive = float("-inf")
         DBOS.destroy(workflow_completion_timeout_sec=0)
         processes.say_goodbye(self.context, self.executor_id)
 
@@ -98,6 +104,7 @@ class Engine:
             "executor_id": self.executor_id,
             "log_level": "WARNING",
             "max_executor_threads": 64,
+            "sys_db_pool_size": self.context.settings.engine_connections,
             "notification_listener_polling_interval_sec": 0.1,
         }
 
@@ -132,9 +139,11 @@ class Engine:
 
     def _say_alive(self) -> None:
         """Not at every sweep: there is one whenever a clearing is started, and this is a commit."""
-        if monotonic() - self._said_alive >= processes.ALIVE_EVERY.total_seconds():
-            processes.say_alive(self.context, self.executor_id)
-            self._said_alive = monotonic()
+        if self.silence < processes.ALIVE_EVERY.total_seconds():
+            return
+        self._said_alive = float("-inf")  # until it is written: nothing else can be written either
+        processes.say_alive(self.context, self.executor_id)
+        self._said_alive = monotonic()
 
     def _take_over(self) -> None:
         for silent in processes.silent(self.context, self.executor_id):
