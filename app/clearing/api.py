@@ -9,12 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
+from app.accounts.presence import Present
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, prechecks, queries
 from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
 from app.clearing.choice_schemas import ChoiceQuery
-from app.clearing.deps import VisibleRequest
+from app.clearing.deps import FollowedFrom, VisibleRequest
 from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.public import record_public, request_public, requests_public
@@ -297,20 +298,22 @@ def confirm_request(
 
 @router.get("/clearing-requests/{request_id}/events", response_class=StreamingResponse)
 async def request_events(
-    request_id: UUID,
-    principal: Reader,
-    database: DatabaseDep,
-    clock: ClockDep,
-    after: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
-) -> StreamingResponse:
-    """Server-sent events `stage`, `progress`, `end` until the request ends."""
+    request_id: UUID, present: Present, database: DatabaseDep, clock: ClockDep, after: FollowedFrom
+) -> Response:
+    """Server-sent events `stage`, `progress`, `state`, and `end` once the request is at a final state.
 
-    def check() -> None:
+    Who was told the end already gets 204: there is nothing to come back for.
+    """
+
+    def has_ended() -> bool:
         with database.reading() as session:
-            queries.visible_request(session, request_id, principal)
+            return live.has_ended(session, request_id, present.principal, after)
 
-    await run_in_threadpool(check)
-    return sse.stream(live.follow(database, request_id, clock, after=after))
+    if await run_in_threadpool(has_ended):
+        return Response(status_code=204)
+    over = present.enter()
+    events = live.follow(database, request_id, clock, again=present.again, after=after)
+    return sse.stream(events, over=over)
 
 
 @router.get("/clearing-records")

@@ -64,7 +64,9 @@ RETRYABLE_STATES = frozenset({_S.FAILED, _S.NEEDS_ATTENTION})
 ENDED_STATES = frozenset(
     {_S.SUCCEEDED, _S.CONFIRMED, _S.FAILED, _S.CANCELLED, _S.REJECTED, _S.NEEDS_ATTENTION}
 )
-"""Nothing runs any more in these; a page need not follow live."""
+"""Nothing runs any more in these."""
+FINAL_STATES = ENDED_STATES - {_S.NEEDS_ATTENTION}
+"""What is shown of a request in these is the last word, until somebody does something; 结果待查 is not."""
 
 
 class ChecklistItem(StrEnum):

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Admin, DevicesWriter, Reader
+from app.accounts.presence import Present
 from app.contracts.devices import DeviceKind
 from app.core import sse
 from app.core.clock import Clock
@@ -96,7 +97,7 @@ def discover_devices(
 
 @router.get("/devices/events", response_class=StreamingResponse)
 async def device_events(
-    principal: Reader,
+    present: Present,
     database: DatabaseDep,
     clock: ClockDep,
     after: Annotated[AwareDatetime | None, Query(description="id of the last event seen")] = None,
@@ -104,7 +105,9 @@ async def device_events(
 ) -> StreamingResponse:
     """Server-sent events `device` and `agent`: the state each has now, whenever it changes."""
     seen = last_event_id or after
-    return sse.stream(live.follow(database, principal, clock, after=seen))
+    over = present.enter()
+    events = live.follow(database, present.principal, clock, again=present.again, after=seen)
+    return sse.stream(events, over=over)
 
 
 @router.get("/devices/{device_id}")

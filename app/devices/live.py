@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
+from app.accounts.presence import ASK_SECONDS, Again
 from app.accounts.principal import Principal
 from app.core import sse
 from app.core.clock import Clock
@@ -32,6 +34,10 @@ class _Watch:
         self._after = after
         self._told: dict[UUID, tuple[int, datetime]] = {}
         self._agents: dict[UUID, str] = {}
+
+    def show_to(self, principal: Principal) -> None:
+        """From now on tell what this principal may see."""
+        self._principal = principal
 
     def look(self) -> list[str]:
         """The events of what changed since the last look; the first one tells the latest changes."""
@@ -71,14 +77,21 @@ class _Watch:
 
 
 async def follow(
-    database: Database, principal: Principal, clock: Clock, *, after: datetime | None = None
+    database: Database,
+    principal: Principal,
+    clock: Clock,
+    *,
+    again: Again,
+    after: datetime | None = None,
 ) -> AsyncIterator[str]:
     """Events `device` and `agent`, with the state each has now, whenever one changes.
 
     The id of an event is the time until which changes were told; given as `after`, none is missed.
-    `seen` events only bring a newer id.
+    `seen` events only bring a newer id. Every few seconds `again` says who is asking by now: what is sent
+    follows their limits, and ends with their session.
     """
     watch = _Watch(database, principal, clock, after)
+    asked = monotonic()
     yield sse.comment("devices")
     for index in range(int(MAX_SECONDS / LOOK_SECONDS)):
         for line in await asyncio.to_thread(watch.look):
@@ -86,3 +99,9 @@ async def follow(
         if index % _KEEP_ALIVE_LOOKS == _KEEP_ALIVE_LOOKS - 1:
             yield sse.event("seen", {}, clock().isoformat())
         await asyncio.sleep(LOOK_SECONDS)
+        if monotonic() - asked >= ASK_SECONDS:
+            asked = monotonic()
+            asker = await asyncio.to_thread(again)
+            if asker is None:
+                return
+            watch.show_to(asker)

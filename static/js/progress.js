@@ -1,27 +1,27 @@
-// A clearing, live: follows the events of the request and shows them in place, without moving anything.
+// A clearing, live: follows the events of the request from 待审核 on and shows them in place, without moving anything.
 
-const panel = document.querySelector("[data-events]");
-const bar = panel.querySelector("[data-progress]");
-const percent = panel.querySelector("[data-percent]");
-const message = panel.querySelector("[data-message]");
-const clock = panel.querySelector("[data-elapsed]");
-const log = document.querySelector("[data-log]");
+import { follow, renewed } from "./connection.js";
 
-let base = Number(clock.dataset.elapsed);
+const live = document.querySelector("[data-events]");
+
+let shown = live.dataset.state;
 let since = performance.now();
 
-function two(number) {
-  return String(number).padStart(2, "0");
-}
+const part = (name) => document.querySelector(`[data-${name}]`);
+const two = (number) => String(number).padStart(2, "0");
 
 function showElapsed() {
-  const seconds = Math.floor(base + (performance.now() - since) / 1000);
+  const clock = part("elapsed");
+  const away = document.querySelector("[data-connection=away]:not([hidden])");
+  if (!clock || shown !== "running" || away) return; // nobody knows whether it still runs
+  const seconds = Math.floor(Number(clock.dataset.elapsed) + (performance.now() - since) / 1000);
   const hours = Math.floor(seconds / 3600);
   const rest = `${two(Math.floor((seconds % 3600) / 60))}:${two(seconds % 60)}`;
   clock.textContent = hours ? `${hours}:${rest}` : rest;
 }
 
 function addLine({ at, text, level }) {
+  const log = part("log");
   const moment = new Date(at);
   const time = document.createElement("time");
   time.dateTime = moment.toISOString();
@@ -36,31 +36,44 @@ function addLine({ at, text, level }) {
   log.prepend(line);
 }
 
-function onProgress({ progress, message: text, elapsed_seconds: elapsed, lines }) {
+function onProgress({ progress, message, elapsed_seconds: elapsed, lines }) {
   for (const line of lines) addLine(line);
-  bar.value = progress;
-  percent.textContent = `${progress}%`;
-  if (text) message.textContent = text;
-  if (Number.isFinite(elapsed)) {
-    base = elapsed;
-    since = performance.now();
-  }
+  if (!part("progress")) return;
+  part("progress").value = progress;
+  part("percent").textContent = `${progress}%`;
+  if (message) part("message").textContent = message;
+  part("elapsed").dataset.elapsed = elapsed;
+  since = performance.now();
+  if (shown === "running") document.title = document.title.replace(/^(\d+% )?/, `${progress}% `);
 }
 
-function onStage({ name, state, message: text }) {
-  const item = panel.querySelector(`[data-stage="${CSS.escape(name)}"]`);
+function onStage({ name, state, message }) {
+  const item = document.querySelector(`[data-stage="${CSS.escape(name)}"]`);
   if (!item) return;
   item.dataset.state = state;
   item.toggleAttribute("aria-current", false);
   if (state === "running") item.setAttribute("aria-current", "step");
-  item.querySelector("small").textContent = text ?? "";
+  item.querySelector("small").textContent = message ?? "";
 }
 
-const source = new EventSource(panel.dataset.events);
-source.addEventListener("progress", (event) => onProgress(JSON.parse(event.data)));
-source.addEventListener("stage", (event) => onStage(JSON.parse(event.data)));
-source.addEventListener("end", () => {
-  source.close();
-  location.reload();
+// Another state is another page: what can be done, what is said and the tab's title all change with it.
+async function onState({ state, final }) {
+  if (state === shown) return;
+  shown = state;
+  since = performance.now();
+  if (!final) await renewed();
+}
+
+follow({
+  stream: live.dataset.events,
+  look: live.dataset.look,
+  names: ["stage", "progress", "state", "end"],
+  take(name, data) {
+    if (name === "stage") onStage(data);
+    else if (name === "progress") onProgress(data);
+    else if (name === "state") onState(data);
+    else renewed();
+    return name === "end";
+  },
 });
 setInterval(showElapsed, 1000);

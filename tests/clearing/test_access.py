@@ -192,6 +192,7 @@ GET    /clearing/records                                                        
 GET    /clearing/records/{record_id}                                               signed-in
 GET    /clearing/requests                                                          signed-in
 GET    /clearing/requests/{request_id}                                             signed-in
+GET    /clearing/requests/{request_id}/now                                         signed-in
 POST   /clearing/requests/{request_id}/approve                                     review
 POST   /clearing/requests/{request_id}/attachments                                 request
 POST   /clearing/requests/{request_id}/cancel                                      request

@@ -53,7 +53,7 @@ def devices(
 async def take(database: Database, principal: Principal, act: Callable[[], None]) -> list[Any]:
     """What is sent within a few looks, beginning with the first; `act` happens after it."""
     found: list[Any] = []
-    stream = live.follow(database, principal, lambda: NOW)
+    stream = live.follow(database, principal, lambda: NOW, again=lambda: principal)
     try:
         async with asyncio.timeout(1.5):
             async for line in stream:
@@ -89,7 +89,7 @@ def test_who_comes_back_misses_nothing(database: Database, devices: list[Device]
 
     async def first(after: timedelta | None) -> list[str]:
         since = None if after is None else NOW - after
-        stream = live.follow(database, reader(), lambda: NOW, after=since)
+        stream = live.follow(database, reader(), lambda: NOW, again=reader, after=since)
         try:
             return [await anext(stream), await anext(stream)]
         finally:

@@ -40,7 +40,8 @@ def test_three_scopes_clear_and_the_events_tell_of_it(world: "World") -> None:
     world.assert_cleared_once(subject, request_id)
     kinds = [kind for kind, _ in events]
     assert kinds.count("end") == 1
-    assert events[-1] == ("end", {"state": "succeeded"})
+    last, told = events[-1]
+    assert (last, told["state"], told["error"]) == ("end", "succeeded", None)
     done = [data["name"] for kind, data in events if kind == "stage" and data["state"] == "done"]
     assert done == ["init", "backup", "clear", "done"]
     percents = [data["progress"] for kind, data in events if kind == "progress"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from app.core.http import CSP
 from app.settings import ROOT
@@ -315,6 +316,80 @@ def test_the_end_of_a_clearing_shows_its_result(
     site.answers["/one"] = lambda: (next(seen), "text/html; charset=utf-8")
     page.goto(f"{site.url}/one")
     expect(page.get_by_role("heading", name="清卡成功")).to_be_visible()
+
+
+def test_a_stream_refused_is_said_and_asked_for_again_until_it_comes(
+    site: Site, context: BrowserContext
+) -> None:
+    """The server is away, then only the stream is; both times the page finds back by itself."""
+    tries: list[str] = []
+    event = {"name": "progress", "id": "7-1"}
+    event["data"] = {"progress": 90, "message": "正在核对", "elapsed_seconds": 70, "lines": []}  # type: ignore[assignment]
+    site.answers["/clearing/requests/q1/now"] = lambda: (
+        json.dumps({"events": [event]}),
+        "application/json",
+    )
+    page = context.new_page()
+
+    def refuse(route: Route) -> None:
+        tries.append(route.request.url)
+        route.fulfill(status=503, body="")
+
+    page.route("**/now*", refuse)
+    page.route("**/events*", refuse)
+    page.goto(f"{site.url}/request-running")
+    expect(page.get_by_text("连接中断，正在重连")).to_be_visible()
+    assert page.title().startswith("清卡中")
+    page.unroute("**/now*")
+    expect(page.locator("[data-message]")).to_have_text("正在核对")
+    expect(page.get_by_text("连接中断，正在重连")).to_be_visible()
+    page.unroute("**/events*")
+    path = "/api/v1/clearing-requests/q1/events"
+    site.answers[path] = lambda: (_events() + "retry: 60000\n\n", "text/event-stream")
+    expect(page.locator("[data-message]")).to_have_text("正在核对锁死日期")
+    last = next(one for one in reversed(site.sent("GET")) if path in one)
+    assert "after=7-1" in last, "it goes on where it was"
+
+
+def test_a_session_that_ended_stops_the_page_and_says_so(
+    site: Site, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.route("**/events*", lambda route: route.fulfill(status=401, body=""))
+    page.route("**/now*", lambda route: route.fulfill(status=401, body=""))
+    page.goto(f"{site.url}/request-running")
+    expect(page.get_by_text("登录已失效，或已没有查看的权限")).to_be_visible()
+
+
+def test_another_state_changes_the_page_in_place_and_leaves_an_open_dialog_alone(
+    site: Site, page: Page, pages: dict[str, str]
+) -> None:
+    path = "/api/v1/clearing-requests/q1/events"
+    gate = threading.Event()
+
+    def answer() -> tuple[str, str]:
+        gate.wait(10)
+        state = {"state": "running", "final": False}
+        return f"event: state\ndata: {json.dumps(state)}\n\n", "text/event-stream"
+
+    site.answers[path] = answer
+    site.answers["/clearing/requests/q1/now"] = lambda: ('{"events": []}', "application/json")
+    seen = iter([pages["request-submitted"]])
+    site.answers["/one"] = lambda: (
+        next(seen, pages["request-running"]),
+        "text/html; charset=utf-8",
+    )
+    page.goto(f"{site.url}/one")
+    assert page.title().startswith("待审核")
+    page.evaluate("window.same = true")
+    page.get_by_role("button", name="驳回").click()
+    page.get_by_role("textbox", name="驳回原因").fill("缺少附件")
+    gate.set()
+    expect(page.locator("[data-stage=clear]")).to_be_attached()
+    expect(page).to_have_title(re.compile("清卡中"))
+    expect(page.get_by_role("textbox", name="驳回原因")).to_have_value("缺少附件")
+    expect(page.get_by_role("textbox", name="驳回原因")).to_be_focused()
+    assert page.evaluate("window.same"), "not loaded anew"
 
 
 def test_help_filters_while_typing(site: Site, page: Page) -> None:

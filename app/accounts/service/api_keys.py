@@ -101,14 +101,21 @@ def _check_scopes(
 
 
 def authenticate_api_key(
-    database: Database, key: str, *, settings: Settings, at: datetime, ip: str
+    database: Database,
+    key: str,
+    *,
+    settings: Settings,
+    at: datetime,
+    ip: str,
+    note_use: bool = True,
 ) -> Principal | None:
     """Whose key this is, or None when unknown, revoked or expired: one query."""
     with database.looking_up() as connection:
         row = queries.api_key_in_use(connection, security.hash_token(key))
     if row is None or (row.expires_at is not None and row.expires_at <= at):
         return None
-    if row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY:
+    unnoted = row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY
+    if note_use and unnoted:
         _touch(database, row.id, at)
     return Principal(
         kind=PrincipalKind.API_KEY,

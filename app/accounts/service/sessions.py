@@ -70,15 +70,24 @@ def open_session(
 
 
 def authenticate_session(
-    database: Database, token: str, *, settings: Settings, at: datetime, ip: str
+    database: Database,
+    token: str,
+    *,
+    settings: Settings,
+    at: datetime,
+    ip: str,
+    note_use: bool = True,
 ) -> Principal | None:
-    """Whose session this token is: one query, and at most one short write a minute."""
+    """Whose session this token is: one query, and at most one short write a minute.
+
+    `note_use` False: asked on behalf of an open page, which must not keep its own session alive.
+    """
     with database.looking_up() as connection:
         row = queries.open_session(connection, security.hash_token(token))
     idle = timedelta(minutes=settings.session_idle_minutes)
     if row is None or at >= row.expires_at or at >= row.last_seen_at + idle:
         return None
-    if at - row.last_seen_at >= TOUCH_EVERY:
+    if note_use and at - row.last_seen_at >= TOUCH_EVERY:
         _touch(database, row.session_id, at)
     return _principal(row, settings=settings, at=at, ip=ip)
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Form, Request, UploadFile
-from starlette.responses import HTMLResponse, Response
+from fastapi import Form, Query, Request, UploadFile
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import queries
+from app.clearing import live, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
 from app.clearing.service import attachments, caution, control, review
@@ -40,6 +40,21 @@ def request_page(
     page = build(session, request_id, principal, clock)
     asked = next((name for name in _DIALOGS if name in request.query_params), "")
     return render(request, "clearing/request.html", replace(page, dialog_open=asked))
+
+
+@router.get("/now")
+def request_now(
+    request_id: UUID,
+    session: Reading,
+    principal: Reader,
+    clock: ClockDep,
+    after: Annotated[str, Query(pattern=live.POSITION)] = "0",
+) -> JSONResponse:
+    """What the stream of events would begin with: what the page asks for while the stream is away."""
+    position = live.Position.parse(after)
+    told = live.events_now(session, request_id, principal, clock, position)
+    events = [{"name": name, "data": data, "id": identity} for name, data, identity in told]
+    return JSONResponse({"events": events}, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/execute")

@@ -23,8 +23,8 @@ from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, 
 from app.clearing.outcomes import from_json, sentence
 from app.clearing.outcomes import of_record as outcome_of_record
 from app.clearing.states import (
-    ENDED_STATES,
     EXECUTABLE_STATES,
+    FINAL_STATES,
     RETRYABLE_STATES,
     TRANSITIONS,
     Outcome,
@@ -49,8 +49,6 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
     records = queries.records_of(session, [request_id])[request_id]
     succeeded = [record for record in records if record.result is Result.SUCCEEDED]
     end = request.finished_at or clock()
-    found_out = request.state is RequestState.NEEDS_ATTENTION and request.finished_at is None
-    live = request.state not in ENDED_STATES or found_out
     events = queries.events(session, request_id)
     after = events[0].id if events else 0
     checks = queries.checks.newest_of_request(session, request_id)
@@ -115,7 +113,9 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         warnings=tuple(WarningItem(**one) for one in request.open_warnings),
         checks=tuple(_check(one) for one in checks),
         checked_at=checks[0].at if checks else None,
-        events_url=f"/api/v1/clearing-requests/{request.id}/events?after={after}" if live else "",
+        events_url=""
+        if request.state in FINAL_STATES
+        else f"/api/v1/clearing-requests/{request.id}/events?after={after}",
     )
 
 

@@ -199,7 +199,7 @@ SUBMITTED = replace(
     executed_by="",
     log=(),
     actions=RequestActions(approve=True, reject=True, execute=True, cancel=True),
-    events_url="",
+    events_url="/api/v1/clearing-requests/q1/events",
 )
 
 
