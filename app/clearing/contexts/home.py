@@ -50,14 +50,20 @@ class MonthCount:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """dashboard/home.html. The countdown comes from the layout's `deadline`."""
+    """dashboard/home.html. The countdown comes from the layout's `deadline`.
+
+    `submitted` is how many requests wait for a review, as the list it links to shows them to this person;
+    `reviews`: this person may decide them. `tasks` are the first of `tasks_total`.
+    """
 
     today: date
     period: str
     counts: StateCounts
     devices_connected: int
     devices_total: int
-    to_review: int
+    submitted: int
+    reviews: bool
     tasks: tuple[Task, ...]
+    tasks_total: int
     events: tuple[Event, ...]
     months: tuple[MonthCount, ...] = ()

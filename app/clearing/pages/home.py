@@ -38,15 +38,19 @@ def home(request: Request, session: Reading, principal: Reader, clock: ClockDep)
     now = clock()
     today = local_date(now)
     period = facts.default_period(None, now)
+    counts = state_counts(session, principal, clock)
+    to_review = _to_review(session, principal)
     connected, total = devices_queries.count_connected(session, principal=principal)
     page = HomePage(
         today=today,
         period=period,
-        counts=state_counts(session, principal, clock),
+        counts=counts,
         devices_connected=connected,
         devices_total=total,
-        to_review=_to_review(session, principal),
+        submitted=queries.count_requests(session, principal, RequestState.SUBMITTED),
+        reviews=principal.can(Permission.CLEARING_REVIEW),
         tasks=tuple(_tasks(session, principal, clock)),
+        tasks_total=counts.failed + counts.locked + counts.due + to_review,
         events=tuple(_events(session, principal)),
         months=tuple(_months(session, principal, period)),
     )
@@ -62,17 +66,38 @@ def state_counts(session: Session, principal: Principal, clock: ClockDep) -> Sta
 
 
 def _to_review(session: Session, principal: Principal) -> int:
+    """How many requests this person may decide: never one's own."""
     if not principal.can(Permission.CLEARING_REVIEW):
         return 0
-    return queries.count_requests(session, principal, RequestState.SUBMITTED)
+    own = str(principal.id)
+    return queries.count_requests(session, principal, RequestState.SUBMITTED, not_by=own)
 
 
 def _tasks(session: Session, principal: Principal, clock: ClockDep) -> list[Task]:
-    """Failures first, then locked devices and the nearest lock dates."""
+    """Requests to review, for who reviews; then failures, locked devices and the nearest lock dates."""
     failed = _operators(session, principal, clock, _TASKS, ClearingState.FAILED)
     urgent = _operators(session, principal, clock, 2 * _TASKS)
     rows = failed + [row for row in urgent if row.clearing_state in _PRESSING]
-    return [_task(row) for row in rows[: 2 * _TASKS]]
+    found = _reviews(session, principal) + [_task(row) for row in rows]
+    return found[: 2 * _TASKS]
+
+
+def _reviews(session: Session, principal: Principal) -> list[Task]:
+    if not principal.can(Permission.CLEARING_REVIEW):
+        return []
+    rows, _ = queries.page_of_request_rows(
+        session, principal, PageRequest(_TASKS), state=RequestState.SUBMITTED
+    )
+    return [
+        Task(
+            row.state,
+            f"{name} · 属期 {row.period}，{row.requested_by_name} 提交",
+            f"/clearing/requests/{row.id}",
+            "审核",
+        )
+        for row, name, _ in rows
+        if row.requested_by != str(principal.id)
+    ]
 
 
 def _operators(

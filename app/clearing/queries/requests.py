@@ -247,10 +247,14 @@ def count_by_review(session: Session, operator_ids: Sequence[UUID]) -> dict[bool
     return {bool(required): int(count) for required, count in session.exec(statement)}
 
 
-def count_requests(session: Session, principal: Principal, state: RequestState) -> int:
-    """How many requests are in this state; few are at any time."""
+def count_requests(
+    session: Session, principal: Principal, state: RequestState, *, not_by: str = ""
+) -> int:
+    """How many requests are in this state, of `not_by` none; few are at any time."""
     statement = select(sa.func.count()).where(
-        col(ClearingRequest.state) == state, within(principal, col(ClearingRequest.enterprise_id))
+        col(ClearingRequest.state) == state,
+        col(ClearingRequest.requested_by) != not_by,
+        within(principal, col(ClearingRequest.enterprise_id)),
     )
     return int(session.exec(statement).one())
 

@@ -26,7 +26,9 @@ HOME = HomePage(
     counts=COUNTS,
     devices_connected=139,
     devices_total=143,
-    to_review=5,
+    submitted=5,
+    reviews=True,
+    tasks_total=21,
     tasks=(
         Task(
             "failed",
@@ -84,7 +86,9 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "home": ("dashboard/home.html", HOME, layout("/")),
     "home-quiet": (
         "dashboard/home.html",
-        replace(HOME, counts=StateCounts(0, 0, 0, 0, 0), tasks=(), events=(), months=()),
+        replace(
+            HOME, counts=StateCounts(0, 0, 0, 0, 0), tasks=(), tasks_total=0, events=(), months=()
+        ),
         layout("/") | {"deadline": None, "simulated": True},
     ),
     "home-late": (
