@@ -16,6 +16,7 @@ from typing import Any
 from app.core.clock import utc_now
 from scripts import (
     bench_audit,
+    bench_batch,
     bench_bulk,
     bench_engine,
     bench_ledger,
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Options, Path], Iterator[Figure]]] = {
     "audit": bench_audit.figures,
     "engine": bench_engine.figures,
     "bulk": bench_bulk.figures,
+    "batch": bench_batch.figures,
     "ledger": bench_ledger.figures,
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.settings import ROOT
 
-ALL = ("list", "search", "depth", "api", "engine", "bulk", "audit", "ledger", "start")
+ALL = ("list", "search", "depth", "api", "engine", "bulk", "batch", "audit", "ledger", "start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Options:
     clearings: int
     devices: int
     device_seconds: float
+    batch: int
     records: int
     invoices: int
     seconds: float
@@ -38,6 +39,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--clearings", type=int, help="clearings of the engine (200)")
     parser.add_argument("--devices", type=int, help="devices of the bulk clearing (300)")
     parser.add_argument("--device-seconds", type=float, help="how long each takes (10)")
+    parser.add_argument("--batch", type=int, help="operators of the batch that is made (2,000)")
     parser.add_argument("--records", type=int, help="audit records to verify (1,000,000)")
     parser.add_argument("--invoices", type=int, help="invoices of the ledger (200,000)")
     parser.add_argument("--postgres", action="store_true", help="the engine on PostgreSQL as well")
@@ -50,6 +52,7 @@ def parse(arguments: Sequence[str]) -> Options:
         clearings=given.clearings or (20 if small else 200),
         devices=given.devices or (12 if small else 300),
         device_seconds=given.device_seconds or (1.0 if small else 10.0),
+        batch=given.batch or (200 if small else 2_000),
         records=given.records or (20_000 if small else 1_000_000),
         invoices=given.invoices or (4_000 if small else 200_000),
         seconds=1.0 if small else 4.0,

@@ -84,7 +84,7 @@ def _dead_worker(tally: Tally, folder: Path, server: Postgres, clearings: int) -
 
 def _begun(rig: Rig, subjects: list[Subject]) -> list[Case]:
     batch_id = rig.batch(subjects)
-    requests = rig.get(f"/clearing-batches/{batch_id}")["requests"]
+    requests = rig.prepared(batch_id)["requests"]
     ids = {one["operator_id"]: str(one["id"]) for one in requests}
     return [Case(one, ids[one.operator_id], f"device {one.number}") for one in subjects]
 

@@ -29,6 +29,8 @@ from tests.e2e.harness import ENDED, PASSWORD, TYPES, Simulation, Subject, until
 T = TypeVar("T")
 
 ADMIN = "admin"
+PREPARE_SECONDS = 300.0
+"""So long the requests of a batch may take to be made, on a machine that is busy."""
 AGENT_TOKEN = "rig-agent-token-2468-2468"  # noqa: S105 - of an agent on 127.0.0.1 that lives for minutes
 
 
@@ -175,6 +177,15 @@ class Rig:
         """Begin them all with one batch; gives its id."""
         body = {"operator_ids": [one.operator_id for one in subjects], "reason": "批量清卡"}
         return str(self.post("/clearing-batches", body)["id"])
+
+    def prepared(self, batch_id: str) -> dict[str, Any]:
+        """The batch once all its requests are made."""
+
+        def look() -> dict[str, Any]:
+            found: dict[str, Any] = self.get(f"/clearing-batches/{batch_id}")
+            return {} if found["waiting"] else found
+
+        return until(look, seconds=PREPARE_SECONDS, what=f"the requests of batch {batch_id}")
 
     def request(self, request_id: str) -> dict[str, Any]:
         """The request as it is."""

@@ -17,7 +17,7 @@ from app.accounts.models import (
     ApiKey,
     SignInAttempt,
 )
-from app.accounts.principal import Role
+from app.accounts.principal import Principal, PrincipalKind, Role
 from app.core import security
 from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
 
@@ -91,6 +91,18 @@ def account_by_name(session: Session, name: str) -> Account | None:
 def account(session: Session, account_id: UUID) -> Account | None:
     """The account."""
     return session.get(Account, account_id)
+
+
+def is_barred(session: Session, principal: Principal, *, at: datetime) -> bool:
+    """Whether the account has been disabled, or the API key revoked, or has expired."""
+    if principal.kind is PrincipalKind.ACCOUNT:
+        person = session.get(Account, principal.id)
+        return person is not None and person.disabled_at is not None
+    key = session.get(ApiKey, principal.id) if principal.kind is PrincipalKind.API_KEY else None
+    if key is None:
+        return False
+    expired = key.expires_at is not None and key.expires_at <= at
+    return key.revoked_at is not None or expired
 
 
 def any_account(session: Session) -> bool:

@@ -64,6 +64,7 @@ class AuditAction(StrEnum):
     CLEARING_HANDED_OVER = "clearing.handed_over"
     CLEARING_EXPORTED = "clearing.exported"
     BATCH_CREATED = "batch.created"
+    BATCH_PREPARED = "batch.prepared"
     BATCH_PAUSED = "batch.paused"
     BATCH_RESUMED = "batch.resumed"
     BATCH_RETRIED = "batch.retried"
@@ -163,6 +164,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.CLEARING_HANDED_OVER: "移交清卡申请",
     AuditAction.CLEARING_EXPORTED: "导出清卡记录",
     AuditAction.BATCH_CREATED: "批量清卡",
+    AuditAction.BATCH_PREPARED: "批量清卡的申请已生成",
     AuditAction.BATCH_PAUSED: "暂停批量清卡",
     AuditAction.BATCH_RESUMED: "继续批量清卡",
     AuditAction.BATCH_RETRIED: "重试批量清卡中失败的申请",

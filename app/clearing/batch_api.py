@@ -30,19 +30,24 @@ def create_batch(
     clock: ClockDep,
     response: Response,
 ) -> BatchPublic:
-    """Clear many operators. Those whose enterprise wants a review wait for it, unless who asks may execute."""
+    """Clear many operators: the batch is kept at once, its requests are made in portions from then on.
+
+    Those whose enterprise wants a review wait for it, unless who asks may execute.
+    """
     with database.reading() as before:
-        chosen = batches.operators_of(before, data, principal=principal, clock=clock)
-        decided = batches.decide(before, chosen, data, principal, settings, clock())
-    if decided.proof:
+        planned = batches.plan(
+            before, principal=principal, settings=settings, clock=clock, data=data
+        )
+    if planned.proof:
         verify_step_up(database, principal, data.password, settings=settings, clock=clock)
-    made = batches.create_batch(
+    made = batches.open_batch(
         session,
+        planned,
         principal=principal,
         settings=settings,
         clock=clock,
         data=data,
-        proven=decided.proof,
+        proven=planned.proof,
     )
     response.headers["Location"] = f"/api/v1/clearing-batches/{made.id}"
     return batch_public(session, made, principal)
@@ -50,7 +55,7 @@ def create_batch(
 
 @router.get("/{batch_id}")
 def get_batch(batch_id: UUID, session: Reading, principal: Reader) -> BatchPublic:
-    """Counts by state and the requests."""
+    """Counts by state and the requests; while it is `preparing`, `waiting` operators have none yet."""
     return batch_public(session, queries.visible_batch(session, batch_id, principal), principal)
 
 
@@ -86,7 +91,10 @@ def retry_failed(
     clock: ClockDep,
     body: RetryFailedBody | None = None,
 ) -> BatchPublic:
-    """Run every failed request of the batch again, with these warnings accepted. Always safe."""
+    """Have every failed request of the batch tried again, with these warnings accepted. Always safe.
+
+    They start in portions; what can't be tried again is named in `retries`, with its reason.
+    """
     body = body or RetryFailedBody()
     verify_step_up(database, principal, body.password, settings=settings, clock=clock)
     queries.visible_batch(session, batch_id, principal)

@@ -14,7 +14,7 @@ from app.clearing.schemas import (
     Text,
     WarningPublic,
 )
-from app.clearing.states import BatchState, Kind, Mode, RequestState, Scope
+from app.clearing.states import BatchPhase, BatchState, Kind, Mode, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.operators.states import ClearingState
@@ -71,12 +71,41 @@ class Skipped(BaseModel):
     remedy: str = ""
 
 
+class RefusedRetry(BaseModel):
+    """A failed request that could not be tried again, and why."""
+
+    request_id: UUID
+    number: str
+    operator_name: str
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class RetryPublic(BaseModel):
+    """One order to try the failed requests again: so many were asked for, `waiting` ones are still to come."""
+
+    created_at: datetime
+    asked_by: str
+    total: int
+    waiting: int
+    retried: int
+    refused: list[RefusedRetry]
+
+
 class BatchPublic(BaseModel):
-    """GET /clearing-batches/{id}."""
+    """GET /clearing-batches/{id}.
+
+    `state` is whether it may start requests, `phase` how far it is; `total` operators are meant, for `waiting`
+    of them no request has been made yet.
+    """
 
     id: UUID
     number: str
     state: BatchState
+    phase: BatchPhase
+    total: int
+    waiting: int
     period: Period
     reason: str
     created_by: str
@@ -84,6 +113,7 @@ class BatchPublic(BaseModel):
     counts: dict[RequestState, int]
     requests: list[BatchItem]
     skipped: list[Skipped]
+    retries: list[RetryPublic]
 
 
 class RetryFailedBody(PasswordBody):

@@ -190,3 +190,11 @@ class TaxpayerIncomplete(Conflict):
     code = "clearing.taxpayer_incomplete"
     title = "纳税人资料不完整"
     remedy = "在“系统设置 → 企业”补全税号与名称。"
+
+
+class AskerGone(Forbidden):
+    """Who confirmed a batch may not act any more by the time it is this member's turn."""
+
+    code = "batch.asker_gone"
+    title = "提交人的账号已停用，或其 API 密钥已吊销"
+    remedy = "请由有权限的人员重新提交或重试。"

@@ -7,11 +7,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from app.clearing.batch_models import ClearingBatch as ClearingBatch
+from app.clearing.batch_models import ClearingBatchOrder as ClearingBatchOrder
 from app.clearing.prechecks.check import Severity
 from app.clearing.record_models import ClearedType as ClearedType
 from app.clearing.record_models import ClearingRecord as ClearingRecord
 from app.clearing.states import (
-    BatchState,
     Kind,
     Mode,
     Outcome,
@@ -121,24 +122,6 @@ class ClearingRequest(SQLModel, table=True):
         default=None, description="the nearest lock date of its devices, whatever the type"
     )
     backup_id: UUID | None = Field(default=None, foreign_key="backups.id")
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    updated_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class ClearingBatch(SQLModel, table=True):
-    """批量清卡: many requests with one confirmation. `skipped` says who was left out, and why."""
-
-    __tablename__ = "clearing_batches"
-    __table_args__ = (one_of("state", BatchState),)
-
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    number: str = Field(max_length=20, unique=True)
-    state: BatchState = Field(default=BatchState.RUNNING, sa_type=EnumText(BatchState))
-    period: str = Field(max_length=7)
-    reason: str = Field(max_length=500)
-    skipped: list[dict[str, str]] = Field(default_factory=list, sa_type=sa.JSON)
-    created_by: str = Field(max_length=80)
-    created_by_name: str = Field(max_length=120)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
 

@@ -5,8 +5,19 @@ from typing import Any
 
 from app.accounts.principal import Principal
 from app.clearing import outcomes, queries
-from app.clearing.batch_schemas import BatchItem, BatchPublic, Skipped
-from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
+from app.clearing.batch_schemas import (
+    BatchItem,
+    BatchPublic,
+    RefusedRetry,
+    RetryPublic,
+    Skipped,
+)
+from app.clearing.models import (
+    ClearingBatch,
+    ClearingBatchOrder,
+    ClearingRecord,
+    ClearingRequest,
+)
 from app.clearing.schemas import (
     AttachmentPublic,
     ErrorPublic,
@@ -17,6 +28,7 @@ from app.clearing.schemas import (
     TypeDatePublic,
     WarningPublic,
 )
+from app.clearing.states import BatchTask
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.invoices import figures
@@ -68,12 +80,17 @@ def request_public(session: Session, request: ClearingRequest) -> RequestPublic:
 
 
 def batch_public(session: Session, batch: ClearingBatch, principal: Principal) -> BatchPublic:
-    """A batch with its requests in short: four selects however many there are."""
+    """A batch with its requests in short: as many selects however many there are."""
     rows = queries.rows_of_batch(session, batch.id, principal)
+    orders = queries.orders.orders_of_batch(session, batch.id)
+    waiting = sum(len(one.waiting) for one in orders if one.task is BatchTask.CREATE)
     return BatchPublic(
         id=batch.id,
         number=batch.number,
         state=batch.state,
+        phase=queries.orders.phases(session, [batch])[batch.id],
+        total=len(rows) + len(batch.skipped) + waiting,
+        waiting=waiting,
         period=Period(batch.period),
         reason=batch.reason,
         created_by=batch.created_by,
@@ -94,6 +111,18 @@ def batch_public(session: Session, batch: ClearingBatch, principal: Principal) -
             for row, name, _ in rows
         ],
         skipped=[Skipped.model_validate(one) for one in batch.skipped],
+        retries=[_retry_public(one) for one in orders if one.task is BatchTask.RETRY],
+    )
+
+
+def _retry_public(order: ClearingBatchOrder) -> RetryPublic:
+    return RetryPublic(
+        created_at=order.created_at,
+        asked_by=order.asked_by["display_name"],
+        total=order.total,
+        waiting=len(order.waiting),
+        retried=order.done - len(order.refused),
+        refused=[RefusedRetry.model_validate(one) for one in order.refused],
     )
 
 

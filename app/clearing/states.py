@@ -87,6 +87,22 @@ class BatchState(StrEnum):
     PAUSED = "paused"
 
 
+class BatchPhase(StrEnum):
+    """What a batch shows: its state, and how far its requests are."""
+
+    PREPARING = "preparing"  # its requests are being made, or tried again
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class BatchTask(StrEnum):
+    """What was ordered of a batch."""
+
+    CREATE = "create"
+    RETRY = "retry"
+
+
 class Stage(StrEnum):
     """The four visible stages."""
 

@@ -15,6 +15,7 @@ from app import error_handlers
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
 from app.clearing import queries
 from app.clearing.api import router as clearing_api
+from app.clearing.batch_schemas import BatchCreate
 from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.pages import router as clearing_pages
 from app.clearing.prechecks import DeviceFacts, Facts
@@ -23,7 +24,9 @@ from app.clearing.preview_api import router as preview_api
 from app.clearing.reconciliation.api import router as reconciliation_api
 from app.clearing.records_api import router as record_files_api
 from app.clearing.schemas import RequestCreate
+from app.clearing.service import batch as batches
 from app.clearing.service import control, submit
+from app.clearing.service.portions import next_portion
 from app.clearing.states import Kind, Mode, RequestState, Result, Scope, TargetState
 from app.contracts.devices import (
     DeviceKind,
@@ -176,6 +179,38 @@ class Office:
             return submit.submit_request(
                 session, principal=principal, clock=self.clock, data=data
             ).id
+
+    def open_batch(
+        self, *subjects: "Subject", principal: Principal, proven: bool = True, **changes: Any
+    ) -> UUID:
+        """Confirm a batch; its requests are still to be made."""
+        ids = [one.operator_id for one in subjects]
+        data = BatchCreate.model_validate({"operator_ids": ids, "reason": "月末"} | changes)
+        with self.database.reading() as session:
+            planned = batches.plan(
+                session,
+                principal=principal,
+                settings=self.settings,
+                clock=self.clock,
+                data=data,
+            )
+        with self.database.transaction() as session:
+            return batches.open_batch(
+                session,
+                planned,
+                principal=principal,
+                settings=self.settings,
+                clock=self.clock,
+                data=data,
+                proven=proven,
+            ).id
+
+    def carry_out(self) -> int:
+        """Do what was ordered of batches, as the engine does; gives in how many portions."""
+        portions = 0
+        while next_portion(self.database, self.settings, self.clock):
+            portions += 1
+        return portions
 
     def execute(self, request_id: UUID, *, principal: Principal = SYSTEM) -> None:
         """Start its first attempt; nothing runs it."""

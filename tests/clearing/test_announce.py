@@ -10,10 +10,9 @@ from sqlmodel import col, select
 
 from app.accounts.principal import SYSTEM, Principal, Role
 from app.clearing import errors
-from app.clearing.batch_schemas import BatchCreate
 from app.clearing.reminders import WAITS, remind_of_reviews
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import batch, control, outcome, review, submit
+from app.clearing.service import control, outcome, review, submit
 from app.clearing.service.outcome import Failure
 from app.clearing.workflow import stage_done
 from app.core.db import Database
@@ -213,15 +212,7 @@ def test_reviewers_hear_of_a_batch_only_where_they_have_to_review_it(
     office: "Office", person: Person
 ) -> None:
     for role in (Role.ADMIN, Role.OPERATOR):
-        data = BatchCreate(operator_ids=[office.operator().operator_id], reason="月末")
-        with office.database.transaction() as session:
-            batch.create_batch(
-                session,
-                principal=person(role),
-                settings=office.settings,
-                clock=office.clock,
-                proven=True,
-                data=data,
-            )
+        office.open_batch(office.operator(), principal=person(role))
+        office.carry_out()
     submitted = [e for e in _events(office.database) if e.kind is EventKind.CLEARING_SUBMITTED]
     assert [event.data["awaits_review"] for event in submitted] == [False, True]

@@ -30,7 +30,6 @@ from app.clearing.batch_warnings import grouped
 from app.clearing.foresight import Case, Foresight, foresee
 from app.clearing.models import ClearedType, ClearingRequest
 from app.clearing.prechecks import Check, Severity
-from app.clearing.service import batch as batches
 from app.clearing.service import caution, outcome
 from app.clearing.service.outcome import Failure
 from app.clearing.states import RequestState
@@ -281,6 +280,7 @@ def test_the_page_asks_for_one_acceptance_of_each_kind(
     assert _made(any_office) == []
     done = client.post(PAGE, data=form | {"accepted_warnings": ["device.clock"]})
     assert done.status_code == 303
+    any_office.carry_out()
     assert [request.accepted_warnings for request in _made(any_office)] == [["device.clock"]] * 3
 
 
@@ -321,6 +321,7 @@ def test_people_name_what_they_accept_and_keys_accept_what_they_do_not_name(
         body["accepted_warnings"] = accepted
     answer = client.post(API, json=body)
     assert answer.status_code == status, answer.text
+    any_office.carry_out()
     assert [request.accepted_warnings for request in _made(any_office)] == (
         [] if kept is None else [kept]
     )
@@ -378,15 +379,10 @@ def test_what_a_retry_accepts_is_on_record(office: "Office", person: Person) -> 
 
 
 def _batch(office: "Office", *subjects: "Subject", principal: Principal) -> UUID:
-    with office.database.transaction() as session:
-        return batches.create_batch(
-            session,
-            principal=principal,
-            settings=office.settings,
-            clock=office.clock,
-            proven=True,
-            data=BatchCreate(operator_ids=[one.operator_id for one in subjects], reason="月末"),
-        ).id
+    """A batch whose requests are made."""
+    batch_id = office.open_batch(*subjects, principal=principal)
+    office.carry_out()
+    return batch_id
 
 
 def _stop(office: "Office", request_id: UUID, *codes: str) -> None:
@@ -420,6 +416,7 @@ def test_a_batch_page_names_what_stopped_and_retries_with_the_acceptance(
     assert [len(one["open_warnings"]) for one in shown] == [1, 2, 0]
     accepted = {"accepted_warnings": ["device.clock"], "password": PASSWORD}
     assert client.post(f"{PAGE}/{batch_id}/retry-failed", data=accepted).status_code == 303
+    any_office.carry_out()
     states = {one.id: (one.state, one.accepted_warnings) for one in _made(any_office)}
     assert states == {
         first: (RequestState.RUNNING, ["device.clock"]),
@@ -495,6 +492,7 @@ def test_the_api_without_a_body_asks_people_and_lets_keys_through(
     assert client.post(f"{API}/{mixed}/retry-failed").status_code == 422
     app.state.principal = replace(admin, kind=PrincipalKind.API_KEY)
     assert client.post(f"{API}/{mixed}/retry-failed").status_code == 202
+    any_office.carry_out()
     assert [one.state for one in _requests(any_office, mixed)].count(RequestState.RUNNING) == 1
 
 
@@ -504,6 +502,7 @@ def test_a_person_retries_over_the_api_with_the_password(
     app.state.principal = admin
     answer = client.post(f"{API}/{mixed}/retry-failed", json={"password": PASSWORD})
     assert answer.status_code == 202
+    any_office.carry_out()
     assert [one.state for one in _requests(any_office, mixed)].count(RequestState.RUNNING) == 1
 
 
@@ -550,10 +549,11 @@ def test_the_result_has_a_row_for_every_operator_and_device(
 
 
 def test_a_later_attempt_under_way_hides_the_failure_before(
-    app: FastAPI, client: TestClient, mixed: UUID, admin: Principal
+    app: FastAPI, any_office: "Office", client: TestClient, mixed: UUID, admin: Principal
 ) -> None:
     app.state.principal = admin
     client.post(f"{API}/{mixed}/retry-failed", json={"password": PASSWORD})
+    any_office.carry_out()
     row = _result(client, f"{API}/{mixed}/result")[2]
     assert (row["状态"], row["代码"], row["清卡记录编号"]) == ("清卡中", "", "")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind,
 from app.accounts.service import AccountDraft
 from app.clearing import moments, queries
 from app.clearing.batch_schemas import BatchCreate
+from app.clearing.errors import ProofMissing
 from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.schemas import RequestCreate
@@ -26,7 +27,6 @@ from app.clearing.states import RequestState
 from app.core.clock import local
 from app.core.ids import new_id
 from app.enterprises.models import Enterprise
-from app.settings import Settings
 
 if TYPE_CHECKING:
     from tests.clearing.conftest import Office, Subject
@@ -351,6 +351,7 @@ def test_a_batch_of_a_clerk_without_review_asks_for_the_password(
     assert _requests(office) == []
     done = client.post("/clearing/batches", data=form | {"password": PASSWORD})
     assert done.status_code == 303
+    office.carry_out()
     assert {one.state for one in _requests(office)} == {RequestState.SCHEDULED}
 
 
@@ -385,18 +386,31 @@ def _decide_batch(office: "Office", ids: list[UUID], principal: Principal) -> st
         return batch.decide(session, ids, data, principal, office.settings, office.clock())
 
 
-def test_a_batch_of_a_past_day_is_refused(office: "Office", settings: Settings) -> None:
-    data = BatchCreate(
-        operator_ids=[office.operator().operator_id],
-        reason="月末",
-        scheduled_for=datetime(2026, 11, 9, tzinfo=UTC),
-    )
-    with pytest.raises(moments.DateRefused), office.database.transaction() as session:
-        batch.create_batch(
-            session,
-            principal=SYSTEM,
-            settings=settings,
-            clock=office.clock,
-            data=data,
-            proven=False,
-        )
+def test_a_batch_of_a_past_day_is_refused(office: "Office") -> None:
+    past = datetime(2026, 11, 9, tzinfo=UTC)
+    with pytest.raises(moments.DateRefused):
+        office.open_batch(office.operator(), principal=SYSTEM, scheduled_for=past)
+
+
+def test_a_batch_whose_time_came_while_it_was_made_starts_now(
+    office: "Office", person: Person
+) -> None:
+    at = office.clock() + timedelta(minutes=1)
+    office.open_batch(office.operator(), principal=person(Role.ADMIN), scheduled_for=at)
+    office.clock.move(minutes=5)
+    office.carry_out()
+    (request,) = _requests(office)
+    assert (request.state, request.scheduled_for) == (RequestState.SCHEDULED, office.clock())
+
+
+def test_a_review_turned_off_after_a_batch_was_confirmed_starts_nothing_without_the_password(
+    office: "Office", person: Person
+) -> None:
+    batch_id = office.open_batch(office.operator(), principal=person(Role.OPERATOR), proven=False)
+    with office.database.transaction() as session:
+        session.get_one(Enterprise, office.enterprise_id).review_required = False
+    office.carry_out()
+    assert _requests(office) == []
+    with office.database.reading() as session:
+        (skipped,) = queries.batch(session, batch_id).skipped
+    assert skipped["code"] == ProofMissing.code

@@ -65,6 +65,8 @@ def a_batch_clears_all_others(agency: Agency) -> str:
         accepted = {"accepted_warnings": codes}
         made = send(admin, "POST", "/clearing-batches", 202, order | accepted)
         path = f"/clearing-batches/{made['id']}"
+        assert (made["phase"], made["total"]) == ("preparing", len(BATCH))
+        made = world.prepared(made["id"])
         assert Counter(one["code"] for one in made["skipped"]) == {"batch.zombie": len(ZOMBIES)}
         assert agency.places_of([one["operator_id"] for one in made["skipped"]]) == ZOMBIES
         assert len(made["requests"]) == len(BATCH - ZOMBIES)
@@ -98,11 +100,11 @@ def _pause_and_resume(admin: httpx.Client, path: str) -> None:
 
 
 def _finished(admin: httpx.Client, path: str) -> dict[str, Any]:
-    """The batch once nothing of it waits or runs."""
+    """The batch once nothing of it is made, waits or runs."""
 
     def over() -> dict[str, Any]:
         found = send(admin, "GET", path, 200)
-        return found if set(found["counts"]) <= {"succeeded", "failed"} else {}
+        return found if found["phase"] == "ended" else {}
 
     return until(over, seconds=400, what="the batch has ended")
 

@@ -249,6 +249,7 @@ def the_audit_chain_verifies(agency: Agency) -> None:
         "clearing.succeeded": len(CLEARED),
         "clearing.failed": len(FAILURES),
         "batch.created": 1,
+        "batch.prepared": 1,
         "batch.paused": 1,
         "batch.resumed": 1,
         "batch.retried": 1,

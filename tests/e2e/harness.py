@@ -575,6 +575,15 @@ class World:
 
         until(there, what=f"stage {stage}")
 
+    def prepared(self, batch_id: str) -> dict[str, Any]:
+        """The batch once all its requests are made."""
+
+        def look() -> dict[str, Any]:
+            found: dict[str, Any] = self.get(f"/clearing-batches/{batch_id}")
+            return {} if found["waiting"] else found
+
+        return until(look, what=f"the requests of batch {batch_id}")
+
     def records(self, subject: Subject) -> list[dict[str, Any]]:
         """The clearing records of an operator."""
         items = self.get("/clearing-records", operator_id=subject.operator_id)["items"]

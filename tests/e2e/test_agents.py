@@ -87,7 +87,7 @@ def test_devices_of_both_agents_are_on_one_page(
 def test_a_batch_over_both(world: "World", subjects: list["Subject"]) -> None:
     chosen = (subjects[0], subjects[3])
     body = {"operator_ids": [one.operator_id for one in chosen], "reason": "批量清卡"}
-    batch = world.post("/clearing-batches", body)
+    batch = world.prepared(world.post("/clearing-batches", body)["id"])
     requests = {one["operator_id"]: one["id"] for one in batch["requests"]}
     assert batch["skipped"] == []
     for subject in chosen:

@@ -136,7 +136,7 @@ def test_what_another_software_reported_is_seen_at_once(world: Branches) -> None
 def test_a_batch_takes_them_in_order(world: Branches) -> None:
     subjects = world.enrol()
     order = {"operator_ids": [one.operator_id for one in subjects], "reason": "批量"}
-    made = world.post("/clearing-batches", order)
+    made = world.prepared(world.post("/clearing-batches", order)["id"])
     ids = {one["operator_id"]: one["id"] for one in made["requests"]}
     for subject in subjects:
         world.assert_cleared_once(subject, ids[subject.operator_id])

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from app.clearing.contexts.operators import StartView
 from app.clearing.contexts.requests import RequestRow
+from app.clearing.states import BatchPhase
+from app.core.page_parts import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +66,96 @@ class SkippedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPage:
-    """clearing/batch.html; its table alone (header X-Fragment: rows) is clearing/batch_rows.html.
+class RefusedRow:
+    """A failed request that could not be tried again, and why."""
 
-    `counts` are requests by state, `done` how many are at their end, `live` whether any goes on.
+    request_id: str
+    number: str
+    operator_name: str
+    code: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryView:
+    """The newest order to try failed requests again: how many were asked for, what came of it so far."""
+
+    asked_by: str
+    asked_at: datetime
+    total: int
+    waiting: int
+    retried: int
+    refused: tuple[RefusedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """clearing/batch.html; what changed of it (header X-Fragment: changes) is clearing/batch_changes.html.
+
+    `phase` is preparing, running, paused or ended; of `total` operators `waiting` have no request yet; `counts`
+    are requests by state, `done` how many are at their end. `rows` are those of the `result` that is filtered
+    by, or in a fragment those that changed; `gone` are changed ones the filter leaves out. `since` is the
+    moment to ask for changes from. `show_skipped`: the filter, and what changed, include who was left out.
     `warnings` are those at which failed requests stopped, to be accepted with the retry; `accepted_warnings`
     and `errors` show a retry that was refused again, never with its password.
     """
 
     id: str
     number: str
-    state: str
+    phase: str
     reason: str
     created_by: str
     created_at: datetime
     total: int
+    waiting: int
     done: int
     counts: dict[str, int]
+    segments: tuple[Segment, ...]
+    result: str
     rows: tuple[RequestRow, ...]
+    gone: tuple[str, ...]
     skipped: tuple[SkippedRow, ...]
-    live: bool
+    show_skipped: bool
+    since: datetime
     can_control: bool
+    retry: RetryView | None = None
     warnings: tuple[WarningGroup, ...] = ()
     dialog_open: bool = False
     accepted_warnings: tuple[str, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def live(self) -> bool:
+        """Whether anything goes on."""
+        return self.phase != BatchPhase.ENDED
+
+    @property
+    def troubled(self) -> int:
+        """How many requests failed, or came to no known end."""
+        return self.counts.get("failed", 0) + self.counts.get("needs_attention", 0)
+
+    @property
+    def given_up(self) -> int:
+        """How many operators were left out, or their requests rejected or cancelled."""
+        turned_down = self.counts.get("rejected", 0) + self.counts.get("cancelled", 0)
+        return len(self.skipped) + turned_down
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch as its templates get it: the macros of clearing/batch_parts.html take it whole."""
+
+    page: BatchPage
+
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One line of the list of batches."""
+    """One line of the list of batches; `phase` as in BatchPage."""
 
     id: str
     number: str
-    state: str
+    phase: str
     reason: str
     created_by: str
     created_at: datetime

@@ -110,18 +110,20 @@ def create(
     try:
         wanted = form.wanted()
         with database.reading() as session:
-            chosen = batches.operators_of(session, wanted, principal=principal, clock=clock)
-            decided = batches.decide(session, chosen, wanted, principal, settings, clock())
-        if decided.proof:
+            planned = batches.plan(
+                session, principal=principal, settings=settings, clock=clock, data=wanted
+            )
+        if planned.proof:
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
         with database.transaction() as session:
-            made = batches.create_batch(
+            made = batches.open_batch(
                 session,
+                planned,
                 principal=principal,
                 settings=settings,
                 clock=clock,
                 data=wanted,
-                proven=decided.proof,
+                proven=planned.proof,
             )
             batch_id = made.id
     except QingkaError as error:

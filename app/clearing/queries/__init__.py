@@ -1,9 +1,9 @@
 """Every select over clearing requests and records, one file per subject.
 
-What most of the feature asks for is named here; `batch_results`, `checks` and `order` are asked by their names.
+What most of the feature asks for is named here; `batch_results`, `checks`, `order` and `orders` are asked by their names.
 """
 
-from app.clearing.queries import batch_results, checks, order
+from app.clearing.queries import batch_results, checks, order, orders
 from app.clearing.queries.batches import (
     batch,
     batch_counts,
@@ -98,6 +98,7 @@ __all__ = [
     "open_requests_by",
     "open_requests_of_device",
     "order",
+    "orders",
     "page_of_records",
     "page_of_request_rows",
     "page_of_requests",

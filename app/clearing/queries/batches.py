@@ -1,5 +1,6 @@
 """Batches and their requests."""
 
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from app.clearing.queries.requests import names_of
 from app.clearing.states import RequestState
 from app.core.db import Session
 from app.enterprises.models import Enterprise
+from app.enterprises.queries import within
 from app.operators.models import Operator
 
 
@@ -57,10 +59,20 @@ def requests_of_batch(
 
 
 def rows_of_batch(
-    session: Session, batch_id: UUID, principal: Principal
+    session: Session,
+    batch_id: UUID,
+    principal: Principal,
+    *,
+    changed_since: datetime | None = None,
 ) -> list[tuple[ClearingRequest, str, str]]:
-    """The same with the names of operator and enterprise, as far as this person may see them."""
-    rows = [r for r in requests_of_batch(session, batch_id) if principal.sees(r.enterprise_id)]
+    """The requests with the names of operator and enterprise, as far as this person may see them."""
+    statement = select(ClearingRequest).where(
+        ClearingRequest.batch_id == batch_id,
+        within(principal, col(ClearingRequest.enterprise_id)),
+    )
+    if changed_since is not None:
+        statement = statement.where(ClearingRequest.updated_at >= changed_since)
+    rows = list(session.exec(statement.order_by(col(ClearingRequest.id))))
     operators = names_of(session, Operator, {row.operator_id for row in rows})
     enterprises = names_of(session, Enterprise, {row.enterprise_id for row in rows})
     return [(row, operators[row.operator_id], enterprises[row.enterprise_id]) for row in rows]

@@ -1,13 +1,12 @@
 """批量清卡: many requests with one confirmation; each goes its own way, none stops another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
-
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
@@ -15,18 +14,13 @@ from app.clearing import dispatch, facts, moments, queries
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.errors import ProofMissing
 from app.clearing.foresight import foresee
-from app.clearing.models import ClearingBatch, ClearingRequest
-from app.clearing.schemas import RequestCreate
-from app.clearing.service import caution, control, start, submit
-from app.clearing.states import BatchState, RequestState
+from app.clearing.models import ClearingBatch, ClearingBatchOrder
+from app.clearing.service import caution, portions, start
+from app.clearing.states import BatchState, BatchTask, RequestState
 from app.core.clock import Clock, local_date
 from app.core.db import Session
-from app.core.forms import form_messages
-from app.devices import queries as devices_queries
-from app.devices.states import clock_now, is_zombie
-from app.errors import QingkaError
+from app.errors import NotFound
 from app.operators import queries as operators_queries
-from app.operators.models import Operator
 from app.operators.queries import OperatorFilter
 from app.settings import Settings
 
@@ -34,16 +28,40 @@ MAX_OPERATORS = 2000
 """So many at most are taken into one batch."""
 
 
-@dataclass(slots=True)
-class _Made:
-    """What became of the operators of a batch."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A batch that may be confirmed: its operators in the order they are dealt with, and what is accepted.
 
-    requests: list[ClearingRequest] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
+    `proof`: a person is asked for the password first.
+    """
+
+    operator_ids: tuple[UUID, ...]
+    accepted: tuple[str, ...]
+    proof: bool
 
 
-def create_batch(
+def plan(
+    session: Session, *, principal: Principal, settings: Settings, clock: Clock, data: BatchCreate
+) -> Plan:
+    """Find out whom a batch would be about, before anything is written. Changes nothing.
+
+    Raises NotFound for an operator this principal does not see, and WarningsNotAccepted for what the register
+    shows beforehand, one of each kind.
+    """
+    now = clock()
+    moments.require_ahead(data, now)
+    chosen = operators_of(session, data, principal=principal, clock=clock)
+    if len(operators_queries.visible_among(session, chosen, principal)) < len(chosen):
+        raise NotFound("没有这个操作员")
+    operator_ids = queries.orders.operators_subs_first(session, chosen)
+    accepted = _accepted(session, operator_ids, principal, settings, now, data)
+    decided = decide(session, operator_ids, data, principal, settings, now)
+    return Plan(tuple(operator_ids), tuple(accepted), decided.proof)
+
+
+def open_batch(
     session: Session,
+    planned: Plan,
     *,
     principal: Principal,
     settings: Settings,
@@ -51,18 +69,16 @@ def create_batch(
     data: BatchCreate,
     proven: bool,
 ) -> ClearingBatch:
-    """One request for each operator; who can't be cleared is skipped and named with the reason.
+    """Keep the batch and the order to make its requests; they are made in portions from then on.
 
-    Each waits for its review or is started as there is room, as `start.decide` says of its enterprise.
-    `proven`: a person has just given the password. Raises ProofMissing where it is wanted and was not given, and WarningsNotAccepted
-    for what the register shows beforehand, one of each kind.
+    Each waits for its review or is started as there is room, as `start.decide` says of its enterprise; who can't
+    be cleared is skipped and named with the reason. `proven`: a person has just given the password. Raises
+    ProofMissing where it is wanted and was not given.
     """
     now = clock()
-    moments.require_ahead(data, now)
-    operator_ids = operators_of(session, data, principal=principal, clock=clock)
-    if decide(session, operator_ids, data, principal, settings, now).proof and not proven:
+    # Decided again in the transaction: an enterprise's setting may have changed since it was shown.
+    if decide(session, planned.operator_ids, data, principal, settings, now).proof and not proven:
         raise ProofMissing
-    accepted = _accepted(session, operator_ids, principal, settings, now, data)
     batch = ClearingBatch(
         number=queries.next_number(session, local_date(now), prefix="PL"),
         period=data.period or facts.default_period(None, now),
@@ -74,20 +90,18 @@ def create_batch(
     )
     session.add(batch)
     session.flush()
-    made = _make_requests(session, batch, operator_ids, principal, clock, data)
-    batch.skipped = made.skipped
-    session.add(batch)
+    batch_data = data.model_dump(mode="json", exclude={"operator_ids", "state", "enterprise_id"})
+    wanted = {"batch": batch_data, "proven": proven}
+    _order(session, batch, BatchTask.CREATE, planned.operator_ids, principal, clock, wanted)
     _audit(
         session,
         batch,
         principal,
         AuditAction.BATCH_CREATED,
         clock,
-        requests=len(made.requests),
-        accepted_warnings=accepted,
+        operators=len(planned.operator_ids),
+        accepted_warnings=list(planned.accepted),
     )
-    for request in made.requests:
-        _release(session, request, principal, settings, clock)
     return batch
 
 
@@ -110,28 +124,52 @@ def retry_failed(
     clock: Clock,
     accepted_warnings: Sequence[str] | None = None,
 ) -> int:
-    """Retry every failed request of the batch, with these warnings accepted; gives how many."""
+    """Order every failed request of the batch to be tried again, with these warnings accepted; gives how many.
+
+    They are tried again in portions; what of them can't be stays with its reason in the order.
+    """
     accepted = caution.accepted_by(principal, accepted_warnings)
-    retried = 0
     failed = queries.requests_of_batch(session, batch.id, RequestState.FAILED)
-    for request in queries.order.subs_first(session, failed):
-        try:
-            with session.begin_nested():
-                caution.accept(session, request, accepted, principal=principal, clock=clock)
-                control.retry(session, request, principal=principal, clock=clock)
-        except QingkaError:
-            continue  # another request holds the device by now; it is shown there
-        retried += 1
+    ids = [request.id for request in queries.order.subs_first(session, failed)]
+    if not ids:
+        return 0
+    wanted = {"accepted_warnings": accepted}
+    _order(session, batch, BatchTask.RETRY, ids, principal, clock, wanted)
     _audit(
         session,
         batch,
         principal,
         AuditAction.BATCH_RETRIED,
         clock,
-        requests=retried,
+        requests=len(ids),
         accepted_warnings=accepted,
     )
-    return retried
+    return len(ids)
+
+
+def _order(
+    session: Session,
+    batch: ClearingBatch,
+    task: BatchTask,
+    ids: Sequence[UUID],
+    principal: Principal,
+    clock: Clock,
+    wanted: dict[str, Any],
+) -> None:
+    """Keep an order; without anybody to deal with it is carried out already."""
+    session.add(
+        ClearingBatchOrder(
+            batch_id=batch.id,
+            task=task,
+            asked_by=portions.asked_by(principal),
+            wanted=wanted,
+            total=len(ids),
+            waiting=[str(one) for one in ids],
+            created_at=clock(),
+            finished_at=None if ids else clock(),
+        )
+    )
+    dispatch.look_soon(session)
 
 
 def _accepted(
@@ -148,72 +186,6 @@ def _accepted(
         seen = foresee(session, operator_ids, data, principal=principal, settings=settings, now=now)
         caution.require_accepted(seen.warnings, accepted)
     return accepted
-
-
-def _make_requests(
-    session: Session,
-    batch: ClearingBatch,
-    operator_ids: Sequence[UUID],
-    principal: Principal,
-    clock: Clock,
-    data: BatchCreate,
-) -> _Made:
-    made = _Made()
-    for operator_id in operator_ids:
-        operator = operators_queries.visible(session, operator_id, principal)
-        try:
-            with session.begin_nested():
-                request = _request(session, operator, principal, clock, data)
-                request.batch_id = batch.id
-                session.add(request)
-        except QingkaError as error:
-            made.skipped.append(_skipped(operator, error))
-        else:
-            made.requests.append(request)
-    return made
-
-
-def _request(
-    session: Session, operator: Operator, principal: Principal, clock: Clock, data: BatchCreate
-) -> ClearingRequest:
-    """Raises ZombieSkipped, or whatever a single request would."""
-    _refuse_zombies(session, operator, clock())
-    values = data.model_dump(exclude={"operator_ids", "state", "enterprise_id", "period"})
-    values["operator_id"] = operator.id
-    values["period"] = data.period or facts.default_period(operator.lock_date, clock())
-    try:
-        wanted = RequestCreate.model_validate(values)
-    except ValidationError as error:
-        raise BatchInvalid(errors=form_messages(error)) from error
-    direct = principal.can(Permission.CLEARING_EXECUTE)
-    return submit.submit_request(
-        session, principal=principal, clock=clock, data=wanted, direct=direct
-    )
-
-
-class BatchInvalid(QingkaError):
-    status = 422
-    code = "batch.invalid"
-    title = "批量清卡的参数有误"
-    remedy = "请按提示修改后重新提交。"
-
-
-class ZombieSkipped(QingkaError):
-    """More than 90 days since the last report (product.md section 5, rule 2)."""
-
-    status = 409
-    code = "batch.zombie"
-    title = "僵尸盘，批量清卡跳过"
-    remedy = "超过 90 天未抄报的设备需到主管税务机关处理。"
-
-
-def _refuse_zombies(session: Session, operator: Operator, now: datetime) -> None:
-    devices = devices_queries.in_use_of_operator(session, operator.id)
-    monitors = devices_queries.monitors_of(session, [device.id for device in devices])
-    for device in devices:
-        shown = clock_now(now, device.clock_drift_seconds)
-        if is_zombie((one.last_reported_at for one in monitors[device.id]), shown):
-            raise ZombieSkipped(f"设备 {device.number} 超过 90 天未抄报")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,27 +229,6 @@ def operators_of(
     )
 
 
-def _release(
-    session: Session,
-    request: ClearingRequest,
-    principal: Principal,
-    settings: Settings,
-    clock: Clock,
-) -> None:
-    """Put it on the schedule, or leave it to its reviewer."""
-    decided = start.of_operator(
-        session,
-        request.operator_id,
-        request,
-        principal=principal,
-        settings=settings,
-        now=clock(),
-    )
-    start.begin(
-        session, request, decided, principal=principal, settings=settings, clock=clock, queued=True
-    )
-
-
 def _set_state(
     session: Session,
     batch: ClearingBatch,
@@ -291,17 +242,6 @@ def _set_state(
     batch.state, batch.updated_at = state, clock()
     session.add(batch)
     _audit(session, batch, principal, action, clock)
-
-
-def _skipped(operator: Operator, error: QingkaError) -> dict[str, str]:
-    return {
-        "operator_id": str(operator.id),
-        "operator_code": operator.code,
-        "operator_name": operator.name,
-        "code": error.code,
-        "message": error.detail,
-        "remedy": error.remedy,
-    }
 
 
 def _audit(

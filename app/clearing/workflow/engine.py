@@ -15,6 +15,7 @@ from app.clearing.service.due import start_due
 from app.clearing.workflow import processes, run
 from app.clearing.workflow.context import Context
 from app.clearing.workflow.lost import LostWorkflows
+from app.clearing.workflow.portions import Portions
 from app.core.logging import get_logger
 
 log = get_logger(__name__)
@@ -43,6 +44,7 @@ class Engine:
         self._said_alive = float("-inf")
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._portions = Portions(context)
         self._sweeper = threading.Thread(
             target=self._sweep_for_ever, name="clearing-sweep", daemon=True
         )
@@ -59,8 +61,9 @@ class Engine:
             polling_interval_sec=QUEUE_SECONDS,
             on_conflict="always_update",
         )
-        dispatch.install(dispatch.Hooks(start=start_workflow, look=self._wake.set))
+        dispatch.install(dispatch.Hooks(start=start_workflow, look=self._look))
         self._sweeper.start()
+        self._portions.start()
 
     @property
     def silence(self) -> float:
@@ -70,6 +73,7 @@ class Engine:
     def stop(self, *, patience: float = 0.0) -> None:
         """Stop taking work; what runs after `patience` seconds is taken up again at the next start."""
         dispatch.uninstall()
+        self._portions.stop()
         self._let_finish(patience)
         self._stopping.set()
         self._wake.set()
@@ -77,6 +81,11 @@ class Engine:
         self._said_alive = float("-inf")
         DBOS.destroy(workflow_completion_timeout_sec=0)
         processes.say_goodbye(self.context, self.executor_id)
+
+    def _look(self) -> None:
+        """Something may be due, or ordered of a batch."""
+        self._wake.set()
+        self._portions.look()
 
     def _let_finish(self, seconds: float) -> None:
         """A workflow that has written its outcome has a moment of its own bookkeeping left."""

@@ -10,9 +10,13 @@ from app.clearing.contexts.batches import (
     BatchForm,
     BatchPage,
     BatchRow,
+    BatchView,
+    RefusedRow,
+    RetryView,
     SkippedRow,
     WarningGroup,
 )
+from app.core.page_parts import Segment
 
 from .frame import NOW, PEOPLE, layout
 from .requests import REQUESTS
@@ -38,14 +42,22 @@ WARNINGS = (
 BATCH = BatchPage(
     id="b1",
     number="PL202612-000003",
-    state="running",
+    phase="running",
     reason="十二月征期集中清卡",
     created_by="林会计",
     created_at=NOW,
-    total=10,
-    done=5,
+    total=11,
+    waiting=0,
+    done=4,
     counts={"running": 1, "succeeded": 3, "failed": 1, "scheduled": 5},
+    segments=(
+        Segment("全部", "/clearing/batches/b1", current=True, count=11),
+        Segment("清卡失败", "/clearing/batches/b1?result=failed", count=1),
+        Segment("跳过", "/clearing/batches/b1?result=skipped", count=1),
+    ),
+    result="",
     rows=REQUESTS.rows,
+    gone=(),
     skipped=(
         SkippedRow(
             "o5",
@@ -56,16 +68,44 @@ BATCH = BatchPage(
             "该属期已经清卡，可在“清卡记录”中查看结果。",
         ),
     ),
-    live=True,
+    show_skipped=True,
+    since=NOW,
     can_control=True,
 )
 
 
-BATCH_PAUSED = replace(BATCH, state="paused")
+BATCH_PREPARING = replace(
+    BATCH, phase="preparing", total=2000, waiting=1860, rows=(), counts={}, skipped=()
+)
+
+
+BATCH_PAUSED = replace(BATCH, phase="paused")
 
 
 BATCH_STOPPED = replace(
-    BATCH, live=False, counts={"succeeded": 8, "failed": 2}, warnings=WARNINGS, dialog_open=True
+    BATCH,
+    phase="ended",
+    done=10,
+    counts={"succeeded": 8, "failed": 2},
+    warnings=WARNINGS,
+    dialog_open=True,
+    retry=RetryView(
+        "林会计",
+        NOW,
+        3,
+        0,
+        2,
+        (
+            RefusedRow(
+                "q9",
+                "QK202612-000009",
+                "何静",
+                "clearing.in_progress",
+                "该设备已有未完成的清卡申请",
+                "打开该操作员未完成的清卡申请，等待其结束或取消后再试。",
+            ),
+        ),
+    ),
 )
 
 
@@ -74,7 +114,16 @@ BATCH_REFUSED = replace(
 )
 
 
-BATCH_ENDED = replace(BATCH, live=False, rows=(), skipped=(), done=10, can_control=False)
+BATCH_ENDED = replace(
+    BATCH,
+    phase="ended",
+    rows=(),
+    skipped=(),
+    total=10,
+    done=10,
+    counts={"succeeded": 10},
+    can_control=False,
+)
 
 
 BATCH_NEW = BatchConfirmPage(
@@ -112,6 +161,7 @@ BATCH_NEW_EMPTY = replace(BATCH_NEW, names=(), total=0, more=0, devices=0, error
 BATCHES = BatchesPage(
     (
         BatchRow("b1", "PL202612-000003", "running", "十二月征期集中清卡", "林会计", NOW),
+        BatchRow("b3", "PL202612-000004", "ended", "补办", "林会计", NOW),
         BatchRow("b2", "PL202612-000002", "paused", "门店二补办", "林会计", NOW),
     )
 )
@@ -120,11 +170,12 @@ BATCHES = BatchesPage(
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "batches": ("clearing/batches.html", BATCHES, layout()),
     "batches-empty": ("clearing/batches.html", BatchesPage(()), layout()),
-    "batch": ("clearing/batch.html", BATCH, layout()),
-    "batch-paused": ("clearing/batch.html", BATCH_PAUSED, layout()),
-    "batch-stopped": ("clearing/batch.html", BATCH_STOPPED, layout()),
-    "batch-refused": ("clearing/batch.html", BATCH_REFUSED, layout()),
-    "batch-ended": ("clearing/batch.html", BATCH_ENDED, layout()),
+    "batch": ("clearing/batch.html", BatchView(BATCH), layout()),
+    "batch-preparing": ("clearing/batch.html", BatchView(BATCH_PREPARING), layout()),
+    "batch-paused": ("clearing/batch.html", BatchView(BATCH_PAUSED), layout()),
+    "batch-stopped": ("clearing/batch.html", BatchView(BATCH_STOPPED), layout()),
+    "batch-refused": ("clearing/batch.html", BatchView(BATCH_REFUSED), layout()),
+    "batch-ended": ("clearing/batch.html", BatchView(BATCH_ENDED), layout()),
     "batch-new": ("clearing/batch_new.html", BATCH_NEW, layout()),
     "batch-new-empty": ("clearing/batch_new.html", BATCH_NEW_EMPTY, layout()),
 }
