@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import Body, Response
 from pydantic import SecretStr
 
-from app.accounts import queries, service
+from app.accounts import key_queries, queries, service
 from app.accounts.deps import Admin, CurrentPrincipal
-from app.accounts.models import Account
+from app.accounts.models import Account, ApiKey
 from app.accounts.schemas import (
     AccountCreate,
     AccountCreated,
@@ -17,6 +17,7 @@ from app.accounts.schemas import (
     AccountUpdate,
     ApiKeyCreate,
     ApiKeyCreated,
+    ApiKeyHandover,
     ApiKeyPublic,
     ApiKeyRevoke,
     Me,
@@ -112,8 +113,9 @@ def change_account(
 @router.get("/api-keys")
 def list_api_keys(session: Reading, principal: Admin, page: Paging) -> Page[ApiKeyPublic]:
     """API keys, newest first, revoked and expired ones included."""
-    found = queries.list_api_keys(session, page=page)
-    return Page(items=[ApiKeyPublic.of(row) for row in found.items], next_cursor=found.next_cursor)
+    found = key_queries.list_api_keys(session, page=page)
+    shown = [ApiKeyPublic.of(view) for view in key_queries.key_views(session, found.items)]
+    return Page(items=shown, next_cursor=found.next_cursor)
 
 
 @router.post("/api-keys", status_code=201)
@@ -136,8 +138,25 @@ def create_api_key(
         scopes=data.scopes,
         expires_at=data.expires_at if given else at + KEY_LIFETIME,
         at=at,
+        enterprise_ids=data.enterprise_ids,
     )
-    return ApiKeyCreated(**ApiKeyPublic.of(new.row).model_dump(), key=new.key)
+    return ApiKeyCreated(**_key(session, new.row).model_dump(), key=new.key)
+
+
+@router.post("/api-keys/{key_id}/hand-over")
+def hand_over_api_key(
+    key_id: UUID,
+    data: ApiKeyHandover,
+    principal: Admin,
+    database: DatabaseDep,
+    session: Writing,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> ApiKeyPublic:
+    """Let another account answer for the key: it works as long, and does as much, as that one."""
+    verify_step_up(database, principal, _text(data.password), settings=settings, clock=clock)
+    row = service.hand_over_api_key(session, key_id, data.to_account_id, by=principal, at=clock())
+    return _key(session, row)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
@@ -154,6 +173,10 @@ def revoke_api_key(
     verify_step_up(database, principal, password, settings=settings, clock=clock)
     with database.transaction() as session:
         service.revoke_api_key(session, key_id, by=principal, at=clock())
+
+
+def _key(session: Session, row: ApiKey) -> ApiKeyPublic:
+    return ApiKeyPublic.of(key_queries.key_views(session, [row])[0])
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from app.accounts import queries, service
+from app.accounts import key_queries, queries, service
 from app.accounts.models import Account
 from app.accounts.names import normalize_name
 from app.accounts.principal import SYSTEM, Permission, Role
@@ -162,7 +162,7 @@ def list_api_keys() -> None:
     with working() as work:
         cursor: str | None = None
         while True:
-            page = queries.list_api_keys(work.session, page=PageRequest(MAX_LIMIT, cursor))
+            page = key_queries.list_api_keys(work.session, page=PageRequest(MAX_LIMIT, cursor))
             for row in page.items:
                 until = f"{local(row.expires_at):%Y-%m-%d}" if row.expires_at else "永不过期"
                 state = "已吊销" if row.revoked_at else until

@@ -127,14 +127,16 @@ class CurrentScheme(SignedInScheme):
 class Permitted(CurrentScheme):
     """The principal if it may do this; else the refusal is audited and answered 403."""
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission, *others: Permission) -> None:
+        """With others: one of them is enough."""
         super().__init__()
         self.permission = permission
+        self.enough = (permission, *others)
 
     async def __call__(self, request: Request, response: Response) -> Principal:
         """Raises Forbidden besides."""
         principal = await super().__call__(request, response)
-        if not principal.can(self.permission):
+        if not any(principal.can(one) for one in self.enough):
             await on_thread(_record_refusal, request, principal, self.permission)
             name = PERMISSION_NAMES[self.permission]
             raise Forbidden(f"需要权限：{name}（{self.permission}）")
@@ -174,6 +176,14 @@ Reader = Annotated[Principal, Depends(Permitted(Permission.READ))]
 OperatorsWriter = Annotated[Principal, Depends(Permitted(Permission.OPERATORS_WRITE))]
 DevicesWriter = Annotated[Principal, Depends(Permitted(Permission.DEVICES_WRITE))]
 ClearingRequester = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REQUEST))]
+ClearingParticipant = Annotated[
+    Principal, Depends(Permitted(Permission.CLEARING_REQUEST, Permission.CLEARING_REVIEW))
+]
+"""Who asks for clearings or reviews them: what they may do to one request is the request's to say."""
+DeviceRereader = Annotated[
+    Principal, Depends(Permitted(Permission.DEVICES_WRITE, Permission.CLEARING_REQUEST))
+]
+"""Who may have a device read again: it changes nothing but what is known of it."""
 ClearingReviewer = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REVIEW))]
 ClearingExecutor = Annotated[Principal, Depends(Permitted(Permission.CLEARING_EXECUTE))]
 BackupRestorer = Annotated[Principal, Depends(Permitted(Permission.BACKUP_RESTORE))]

@@ -63,6 +63,12 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 SEPARATED_FROM_ADMIN = frozenset({Role.REVIEWER, Role.AUDITOR})
 """Roles an admin must not hold as well under the profile `dengbao` (三权分立)."""
 
+SYSTEM_WIDE = frozenset({Permission.ADMIN, Permission.AUDIT_READ})
+"""What knows no enterprise: within limits nobody has it. Accounts, keys and settings are everybody's, and the
+trail tells of all enterprises."""
+
+SYSTEM_WIDE_ROLES = frozenset(role for role in Role if ROLE_PERMISSIONS[role] & SYSTEM_WIDE)
+
 _SEPARATED_PERMISSIONS = frozenset({Permission.CLEARING_REVIEW, Permission.AUDIT_READ})
 
 
@@ -87,6 +93,13 @@ def scope_permissions(
     return granted | _of_admin(profile) if Permission.ADMIN in granted else granted
 
 
+def within_limits(
+    permissions: frozenset[Permission], enterprise_ids: frozenset[UUID] | None
+) -> frozenset[Permission]:
+    """What is left of them for who sees some enterprises only; None: all of them."""
+    return permissions if enterprise_ids is None else permissions - SYSTEM_WIDE
+
+
 def _of_admin(profile: Profile) -> frozenset[Permission]:
     everything = ROLE_PERMISSIONS[Role.ADMIN]
     return everything - _SEPARATED_PERMISSIONS if profile is Profile.DENGBAO else everything
@@ -98,7 +111,10 @@ PrincipalKind = ActorKind
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request. `enterprise_ids` None: not limited, sees every enterprise."""
+    """Who makes a request. `enterprise_ids` None: not limited, sees every enterprise.
+
+    Of an API key `maker_id` is the person who made it and `responsible_id` the one who answers for it now.
+    """
 
     kind: PrincipalKind
     id: UUID
@@ -110,6 +126,14 @@ class Principal:
     session_id: UUID | None = None
     must_change_password: bool = False
     enterprise_ids: frozenset[UUID] | None = None
+    maker_id: UUID | None = None
+    responsible_id: UUID | None = None
+
+    @property
+    def persons(self) -> frozenset[UUID]:
+        """The people who act: the account's, or those behind the key, who both know or answer for it."""
+        behind = (self.id,) if self.is_person else (self.maker_id, self.responsible_id)
+        return frozenset(one for one in behind if one is not None)
 
     @property
     def actor(self) -> Actor:

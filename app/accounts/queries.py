@@ -17,20 +17,20 @@ from app.accounts.models import (
     ApiKey,
     SignInAttempt,
 )
-from app.accounts.principal import Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM_WIDE_ROLES, Principal, PrincipalKind, Role
 from app.core import security
-from app.core.pagination import InvalidCursor, Page, PageRequest, encode_cursor
+from app.core.pagination import Page, PageRequest, encode_cursor
 
 EVERYWHERE = "*"
 """The address of `sign_in_attempts` that stands for all of them together."""
 
-_ROLES = (
+ROLES_TEXT = (
     sa.select(sa.func.aggregate_strings(sa.cast(col(AccountRole.role), sa.String), " "))
     .where(col(AccountRole.account_id) == col(Account.id))
     .correlate(Account)
     .scalar_subquery()
 )
-_ENTERPRISES = (
+ENTERPRISES_TEXT = (
     sa.select(
         sa.func.aggregate_strings(sa.cast(col(AccountEnterprise.enterprise_id), sa.String), " ")
     )
@@ -49,8 +49,8 @@ _OPEN_SESSION: sa.Select[Any] = (
         col(Account.password_changed_at),
         col(Account.must_change_password),
         col(Account.all_enterprises),
-        _ROLES.label("roles"),
-        _ENTERPRISES.label("enterprises"),
+        ROLES_TEXT.label("roles"),
+        ENTERPRISES_TEXT.label("enterprises"),
     )
     .join(Account, col(Account.id) == col(AccountSession.account_id))
     .where(
@@ -66,23 +66,6 @@ def open_session(connection: sa.Connection, token_hash: str) -> Any | None:
     return connection.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
 
 
-_API_KEY = sa.select(
-    col(ApiKey.id),
-    col(ApiKey.name),
-    col(ApiKey.scopes),
-    col(ApiKey.expires_at),
-    col(ApiKey.last_used_at),
-).where(
-    col(ApiKey.key_hash) == sa.bindparam("key_hash"),
-    col(ApiKey.revoked_at).is_(None),
-)
-
-
-def api_key_in_use(connection: sa.Connection, key_hash: str) -> Any | None:
-    """One row with what a request of this key needs, or None when revoked; expiry is the caller's."""
-    return connection.execute(_API_KEY, {"key_hash": key_hash}).one_or_none()
-
-
 def account_by_name(session: Session, name: str) -> Account | None:
     """The account with this normalised name."""
     return session.exec(select(Account).where(Account.name == name)).one_or_none()
@@ -94,7 +77,7 @@ def account(session: Session, account_id: UUID) -> Account | None:
 
 
 def is_barred(session: Session, principal: Principal, *, at: datetime) -> bool:
-    """Whether the account has been disabled, or the API key revoked, or has expired."""
+    """Whether the account has been disabled, or the API key revoked, has expired, or was left by its person."""
     if principal.kind is PrincipalKind.ACCOUNT:
         person = session.get(Account, principal.id)
         return person is not None and person.disabled_at is not None
@@ -102,7 +85,9 @@ def is_barred(session: Session, principal: Principal, *, at: datetime) -> bool:
     if key is None:
         return False
     expired = key.expires_at is not None and key.expires_at <= at
-    return key.revoked_at is not None or expired
+    person = session.get(Account, key.responsible_id) if key.responsible_id else None
+    left = person is not None and person.disabled_at is not None
+    return key.revoked_at is not None or expired or left
 
 
 def any_account(session: Session) -> bool:
@@ -210,7 +195,11 @@ def active_admins(session: Session) -> Sequence[UUID]:
     return session.exec(
         select(Account.id)
         .join(AccountRole, col(AccountRole.account_id) == col(Account.id))
-        .where(col(Account.disabled_at).is_(None), AccountRole.role == Role.ADMIN)
+        .where(
+            col(Account.disabled_at).is_(None),
+            col(Account.all_enterprises),
+            AccountRole.role == Role.ADMIN,
+        )
         .order_by(col(Account.id))
         .with_for_update()
     ).all()
@@ -246,20 +235,18 @@ def signed_in_from(session: Session, account_id: UUID, ip: str, since: datetime)
     return found is not None
 
 
-def list_api_keys(session: Session, *, page: PageRequest) -> Page[ApiKey]:
-    """API keys, newest first, revoked ones included."""
-    wanted = select(ApiKey).order_by(col(ApiKey.id).desc()).limit(page.limit + 1)
-    key = page.key(str)
-    if key is not None:
-        wanted = wanted.where(col(ApiKey.id) < _uuid(key[0]))
-    rows = list(session.exec(wanted))
-    shown = rows[: page.limit]
-    more = len(rows) > page.limit
-    return Page[ApiKey](items=shown, next_cursor=encode_cursor(str(shown[-1].id)) if more else None)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise InvalidCursor from error
+def limited_with_system_roles(session: Session) -> Sequence[Account]:
+    """Accounts of an older version with limits and a role that knows none: the role does not count."""
+    return session.exec(
+        select(Account)
+        .where(
+            col(Account.all_enterprises).is_(False),
+            col(Account.disabled_at).is_(None),
+            col(Account.id).in_(
+                select(AccountRole.account_id).where(
+                    col(AccountRole.role).in_([role for role in SYSTEM_WIDE_ROLES])
+                )
+            ),
+        )
+        .order_by(Account.name)
+    ).all()

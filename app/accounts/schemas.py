@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
-from app.accounts.models import ApiKey
+from app.accounts.key_queries import KeyView
 from app.accounts.principal import Permission, Principal, Role
 from app.accounts.queries import AccountView
 from app.accounts.service.totp import uses_totp
@@ -97,6 +97,21 @@ class ApiKeyCreate(Input):
     name: Name
     scopes: Annotated[frozenset[Permission], Field(min_length=1)]
     expires_at: AwareDatetime | None = ABSENT
+    enterprise_ids: Annotated[
+        frozenset[UUID] | None,
+        Field(
+            min_length=1,
+            max_length=20_000,
+            description="the enterprises it reaches; null: all that who answers for it sees",
+        ),
+    ] = None
+    password: StepUpPassword = None
+
+
+class ApiKeyHandover(Input):
+    """POST /api-keys/{id}/hand-over: who answers for the key from now on."""
+
+    to_account_id: UUID
     password: StepUpPassword = None
 
 
@@ -116,14 +131,26 @@ class ApiKeyPublic(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
-    created_by: UUID | None
+    created_by: Annotated[
+        UUID | None, Field(description="the person who made it, also through another key")
+    ]
+    responsible_id: Annotated[
+        UUID | None,
+        Field(description="the account that answers for it; the key works only while that does"),
+    ]
+    enterprise_ids: list[UUID] | None
     created_at: datetime
 
     @classmethod
-    def of(cls, row: ApiKey) -> "ApiKeyPublic":
-        """From the row."""
-        scopes = [Permission(scope) for scope in row.scopes.split()]
-        return cls(**row.model_dump(exclude={"scopes", "key_hash"}), scopes=scopes)
+    def of(cls, view: KeyView) -> "ApiKeyPublic":
+        """From the row with its limits."""
+        scopes = [Permission(scope) for scope in view.row.scopes.split()]
+        limits = view.enterprise_ids
+        return cls(
+            **view.row.model_dump(exclude={"scopes", "key_hash"}),
+            scopes=scopes,
+            enterprise_ids=None if limits is None else sorted(limits),
+        )
 
 
 class ApiKeyCreated(ApiKeyPublic):

@@ -23,6 +23,8 @@ class AuditAction(StrEnum):
     SESSION_ENDED = "session.ended"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
+    API_KEY_HANDED_OVER = "api_key.handed_over"
+    API_KEY_LIMITED = "api_key.limited"
     STEP_UP_SUCCEEDED = "step_up.succeeded"
     STEP_UP_FAILED = "step_up.failed"
     ACCESS_REFUSED = "access.refused"
@@ -123,6 +125,8 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.SESSION_ENDED: "结束会话",
     AuditAction.API_KEY_CREATED: "新建 API 密钥",
     AuditAction.API_KEY_REVOKED: "吊销 API 密钥",
+    AuditAction.API_KEY_HANDED_OVER: "移交 API 密钥",
+    AuditAction.API_KEY_LIMITED: "限定 API 密钥的企业",
     AuditAction.STEP_UP_SUCCEEDED: "验证用户身份",
     AuditAction.STEP_UP_FAILED: "验证用户身份失败",
     AuditAction.ACCESS_REFUSED: "拒绝访问",

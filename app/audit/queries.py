@@ -43,7 +43,7 @@ def list_records(
     """One page, newest first, and the cursor of the next."""
     statement = select(AuditRecord).where(*_conditions(wanted))
     key = page.key(int)
-    if key is not None and key[0] is not None:
+    if key is not None:
         statement = statement.where(col(AuditRecord.seq) < key[0])
     statement = statement.order_by(col(AuditRecord.seq).desc()).limit(page.limit + 1)
     rows = list(session.exec(statement))

@@ -8,7 +8,13 @@ from fastapi import Depends, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
+from app.accounts.deps import (
+    ClearingExecutor,
+    ClearingParticipant,
+    ClearingRequester,
+    ClearingReviewer,
+    Reader,
+)
 from app.accounts.presence import Present
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
@@ -278,9 +284,9 @@ def get_attachment(session: Reading, request: VisibleRequest, attachment_id: UUI
 
 @router.post("/clearing-requests/{request_id}/cancel")
 def cancel_request(
-    principal: ClearingRequester, session: Writing, request_id: UUID, clock: ClockDep
+    principal: ClearingParticipant, session: Writing, request_id: UUID, clock: ClockDep
 ) -> RequestPublic:
-    """Give a request up before it runs."""
+    """Give a request up before it runs: one's own, or as a reviewer or executor. 403 `request.not_own`."""
     request = queries.request_for_change(session, request_id, principal)
     control.cancel(session, request, principal=principal, clock=clock)
     return request_public(session, request)

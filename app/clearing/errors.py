@@ -150,11 +150,19 @@ class WarningsNotAccepted(Conflict):
         }
 
 
+class NotOwn(Forbidden):
+    """A clerk gives up, and adds papers to, what they asked for themselves."""
+
+    code = "request.not_own"
+    title = "这是他人提交的申请"
+    remedy = "请由申请人、审核员或管理员操作。"
+
+
 class OwnRequest(Forbidden):
     """Nobody reviews their own request."""
 
     code = "review.own_request"
-    title = "不能审核自己提交的申请"
+    title = "不能审核自己（或自己的密钥）提交的申请"
     remedy = "请由其他审核员审核。"
 
 

@@ -203,7 +203,14 @@ class RequestPublic(BaseModel):
     open_warnings: list[WarningPublic] = Field(
         description="warnings nobody accepted, at which the newest run stopped"
     )
-    requested_by: str
+    requested_by: str = Field(description="account or API key that answers for it now")
+    requested_by_name: str
+    asked_by: str = Field(description="account or API key that first asked; a hand-over keeps it")
+    asked_by_name: str
+    asked_by_kind: str = Field(description="`account`, `api_key` or `system`")
+    asked_for: list[UUID] = Field(
+        description="the persons behind, none of whom reviews it: who asked, or whose key did"
+    )
     reviewed_by: str | None
     review_comment: str | None
     executed_by: str | None

@@ -53,13 +53,13 @@ class PageRequest:
 
 
 def encode_cursor(*key: Any) -> str:
-    """Opaque text for a sort key of strings, numbers and None."""
+    """Opaque text for a sort key of strings and numbers."""
     raw = json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def decode_cursor(text: str, *types: type) -> tuple[Any, ...]:
-    """The sort key again. Raises InvalidCursor unless it has exactly these types (None is allowed)."""
+    """The sort key again. Raises InvalidCursor unless it has exactly these types."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         key = json.loads(raw.decode("utf-8"))
@@ -68,7 +68,7 @@ def decode_cursor(text: str, *types: type) -> tuple[Any, ...]:
     if not isinstance(key, list) or len(key) != len(types):
         raise InvalidCursor
     for value, wanted in zip(key, types, strict=True):
-        if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        if not isinstance(value, wanted) or isinstance(value, bool):
             raise InvalidCursor
         if isinstance(value, int) and abs(value) >= 1 << 63:
             raise InvalidCursor

@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Query, Response
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
-from app.accounts.deps import Admin, DevicesWriter, Reader
+from app.accounts.deps import Admin, DeviceRereader, DevicesWriter, Reader
 from app.accounts.presence import Present
 from app.contracts.devices import DeviceKind
 from app.core import sse
@@ -18,7 +18,7 @@ from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClientIp, ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
-from app.devices import live, queries, service
+from app.devices import agent_queries, live, queries, service
 from app.devices.limits import enrollment_limit
 from app.devices.models import Agent, Device, DeviceState
 from app.devices.schemas import (
@@ -138,7 +138,7 @@ def change_device(
 @router.post("/devices/{device_id}/refresh")
 def refresh_device(
     device_id: UUID,
-    principal: DevicesWriter,
+    principal: DeviceRereader,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
@@ -176,7 +176,7 @@ def set_device_clock(
 @router.get("/agents")
 def list_agents(session: Reading, principal: Reader, page: Paging) -> Page[AgentPublic]:
     """Agents by name."""
-    found = queries.list_agents(session, page=page)
+    found = agent_queries.list_agents(session, principal, page=page)
     items = [AgentPublic.model_validate(agent) for agent in found.items]
     return Page(items=items, next_cursor=found.next_cursor)
 
@@ -226,7 +226,7 @@ def get_agent(
     agent_id: UUID, session: Reading, principal: Reader, response: Response
 ) -> AgentPublic:
     """One agent."""
-    return _agent(response, queries.get_agent(session, agent_id))
+    return _agent(response, agent_queries.visible_agent(session, agent_id, principal))
 
 
 @router.patch("/agents/{agent_id}")
@@ -269,9 +269,11 @@ def check_agent(
     response: Response,
 ) -> AgentPublic:
     """Ask the agent what it is. 502 with a code `agent.*` when it does not answer well."""
+    with database.reading() as session:
+        agent_queries.visible_agent(session, agent_id, principal)
     service.check_agent(database, agent_id, settings=settings, clock=clock)
     with database.reading() as session:
-        return _agent(response, queries.get_agent(session, agent_id))
+        return _agent(response, agent_queries.visible_agent(session, agent_id, principal))
 
 
 def _answer(response: Response, session: Session, device: Device, clock: Clock) -> DevicePublic:

@@ -251,18 +251,6 @@ def all_agents(session: Session) -> list[Agent]:
     return list(session.exec(select(Agent).order_by(col(Agent.name))))
 
 
-def list_agents(session: Session, *, page: PageRequest) -> Page[Agent]:
-    """Agents by name."""
-    query = select(Agent).order_by(col(Agent.name)).limit(page.limit + 1)
-    after = page.key(str)
-    if after is not None:
-        query = query.where(col(Agent.name) > after[0])
-    found = list(session.exec(query))
-    items = found[: page.limit]
-    cursor = encode_cursor(items[-1].name) if len(found) > page.limit else None
-    return Page(items=items, next_cursor=cursor)
-
-
 def devices_per_agent(session: Session) -> Counter[UUID]:
     """How many devices in use each agent reaches."""
     query = (

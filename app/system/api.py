@@ -32,7 +32,7 @@ class SystemPublic(BaseModel):
 @router.get("/system")
 def system(request: Request, principal: Reader) -> SystemPublic:
     """Version, schema, database, uptime, and the newer version if one is known."""
-    found = status_of(request)
+    found = status_of(request, principal)
     update = found.update
     return SystemPublic(
         version=found.version,

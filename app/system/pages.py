@@ -70,7 +70,7 @@ def about_page(
     clock: ClockDep,
 ) -> HTMLResponse:
     """系统信息; paths of the server are for admins only."""
-    found = status_of(request)
+    found = status_of(request, principal)
     findings = examine(database, settings, clock)
     update = found.update
     page = AboutPage(

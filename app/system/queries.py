@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col, select
 
+from app.accounts.principal import Principal
 from app.clearing.models import ClearingRecord, ClearingRequest, EngineProcess
 from app.clearing.states import Result
 from app.core.db import Session
 from app.devices.models import Agent, Device, DeviceState
+from app.enterprises.queries import within
 from app.notifications.models import Event, Job
 from app.operators.models import Operator
 from app.system.models import IdempotencyKey
@@ -70,11 +72,18 @@ def connections(session: Session) -> Connections:
     return Connections(int(allowed), int(used), int(processes))
 
 
-def totals(session: Session) -> tuple[int, int]:
-    """How many operators, and devices in use, there are."""
-    operators = session.exec(select(sa.func.count()).select_from(Operator)).one()
+def totals(session: Session, principal: Principal) -> tuple[int, int]:
+    """How many operators, and devices in use, the principal sees."""
+    operators = session.exec(
+        select(sa.func.count())
+        .select_from(Operator)
+        .where(within(principal, col(Operator.enterprise_id)))
+    ).one()
     devices = session.exec(
-        select(sa.func.count()).where(col(Device.state) != DeviceState.RETIRED)
+        select(sa.func.count()).where(
+            col(Device.state) != DeviceState.RETIRED,
+            within(principal, col(Device.enterprise_id)),
+        )
     ).one()
     return int(operators), int(devices)
 

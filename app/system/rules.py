@@ -4,11 +4,14 @@ The environment wins: a setting given there is shown as fixed. Every process app
 own Settings when it starts and every few seconds, so that all follow a change without a restart.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import select
 
 from app.accounts.principal import Principal
@@ -16,7 +19,7 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.backups import service as backups_service
 from app.core.clock import Clock
-from app.core.db import Database, Session
+from app.core.db import Database, Session, dialect_name
 from app.errors import Conflict, Invalid
 from app.notifications.reminders import parse_days
 from app.settings import Settings
@@ -191,6 +194,22 @@ class Rules:
         with database.reading() as session:
             kept = {row.name: row.value for row in session.exec(select(RuntimeSetting))}
         self._apply(kept)
+
+    def revision_for_change(self, session: Session) -> int:
+        """The same, while nobody else changes one until the transaction ends."""
+        if dialect_name(session) == "postgresql":
+            session.execute(sa.text("LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE"))
+        return self.revision(session)
+
+    def revision(self, session: Session) -> int:
+        """A number that is another one once any value is."""
+        kept = {row.name: row.value for row in session.exec(select(RuntimeSetting))}
+        values = [
+            [name, kept.get(name, default)]
+            for name, default in self._defaults.items()
+            if name not in self._fixed
+        ]
+        return int(hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12], 16)
 
     def change(
         self,

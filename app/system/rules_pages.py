@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import Admin
+from app.core.etags import IfMatch, require_match, set_etag
 from app.core.routing import Router
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, settings_of
+from app.core.web import ClockDep, DatabaseDep, Reading, settings_of
 from app.errors import Conflict, Invalid
 from app.system.rules import RULES, Rule, Rules
 
@@ -89,9 +90,13 @@ def save_rules(
 
 
 @api_router.get("/settings")
-def get_settings(request: Request, principal: Admin) -> list[SettingPublic]:
+def get_settings(
+    request: Request, session: Reading, principal: Admin, response: Response
+) -> list[SettingPublic]:
     """What may be changed at run time."""
-    return _public(rules_of(request))
+    rules = rules_of(request)
+    set_etag(response, rules.revision(session))
+    return _public(rules)
 
 
 @api_router.patch("/settings")
@@ -100,11 +105,19 @@ def change_settings(
     principal: Admin,
     database: DatabaseDep,
     clock: ClockDep,
+    response: Response,
     data: Annotated[dict[str, str | int | bool], Body(examples=[{"reminder_days": "5,3,1"}])],
+    if_match: IfMatch = None,
 ) -> list[SettingPublic]:
     """Change settings: only what is sent."""
     rules = rules_of(request)
-    _change(rules, database, {name: str(value) for name, value in data.items()}, principal, clock)
+    texts = {name: str(value) for name, value in data.items()}
+    with database.transaction() as session:
+        require_match(if_match, rules.revision_for_change(session))
+        rules.change(session, texts, principal=principal, clock=clock)
+        session.flush()
+        set_etag(response, rules.revision(session))
+    rules.refresh(database)
     return _public(rules)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from fastapi import Request
 
 from app import __version__
+from app.accounts.principal import Principal
 from app.backups import service as backups_service
 from app.core import migrate
 from app.core.clock import Clock, local
@@ -36,12 +37,12 @@ class SystemStatus:
     update: Release | None
 
 
-def status_of(request: Request) -> SystemStatus:
-    """As it is now."""
+def status_of(request: Request, principal: Principal) -> SystemStatus:
+    """As it is now; counted is what the principal sees."""
     database, clock = database_of(request), clock_of(request)
     started_at: datetime = request.app.state.started_at
     with database.reading() as session:
-        operators, devices = queries.totals(session)
+        operators, devices = queries.totals(session, principal)
         update = updates.known(session, settings_of(request)).newer
     return SystemStatus(
         version=__version__,

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from app.accounts import queries, service
+from app.accounts import key_queries, queries, service
+from app.accounts.errors import LastAdmin, NameTaken
 from app.accounts.models import Account
 from app.accounts.principal import SYSTEM, Permission, Role
 from app.accounts.service.api_keys import authenticate_api_key
-from app.accounts.service.manage import LastAdmin, NameTaken
 from app.core.db import Database
 from app.core.pagination import PageRequest
 from app.settings import Settings
@@ -115,9 +115,9 @@ def test_keys_live_until_revoked(
 
     assert found()
     with any_database.reading() as session:
-        assert [row.name for row in queries.list_api_keys(session, page=PageRequest()).items] == [
-            "ERP"
-        ]
+        assert [
+            row.name for row in key_queries.list_api_keys(session, page=PageRequest()).items
+        ] == ["ERP"]
     for _ in range(2):
         with any_database.transaction() as session:
             service.revoke_api_key(session, key_id, by=SYSTEM, at=clock())

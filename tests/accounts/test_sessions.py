@@ -86,7 +86,7 @@ def test_limits_on_both_databases(
     any_database: Database, make_on_any: MakeAccount, settings: Settings, clock: MovableClock
 ) -> None:
     limit = frozenset({UUID(int=7), UUID(int=9)})
-    account = make_on_any("anna", Role.ADMIN, Role.AUDITOR, enterprise_ids=limit)
+    account = make_on_any("anna", Role.OPERATOR, Role.REVIEWER, enterprise_ids=limit)
     with any_database.transaction() as session:
         opened = service.open_session(
             session, account.id, settings=settings, at=clock(), ip="10.0.0.1"
@@ -96,7 +96,7 @@ def test_limits_on_both_databases(
     )
     assert found is not None
     assert found.enterprise_ids == limit
-    assert found.roles == {Role.ADMIN, Role.AUDITOR}
+    assert found.roles == {Role.OPERATOR, Role.REVIEWER}
 
 
 def test_idle_sessions_end_and_used_ones_go_on(

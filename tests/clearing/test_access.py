@@ -36,6 +36,7 @@ WHO = {
     "signed-in": SIGNED_IN,
     "request": frozenset({"operator", "admin"}),
     "review": frozenset({"reviewer", "admin"}),
+    "take-part": frozenset({"operator", "reviewer", "admin"}),
     "audit": frozenset({"auditor", "admin"}),
     "refresh": frozenset({"operator", "admin"}),
     "admin": ADMIN,
@@ -57,6 +58,7 @@ POST   /api/v1/agents/{agent_id}/check                                          
 GET    /api/v1/api-keys                                                            admin
 POST   /api/v1/api-keys                                                            admin
 DELETE /api/v1/api-keys/{key_id}                                                   admin
+POST   /api/v1/api-keys/{key_id}/hand-over                                         admin
 GET    /api/v1/audit-records                                                       audit
 GET    /api/v1/audit-records/checkpoint                                            audit
 GET    /api/v1/audit-records/export                                                audit
@@ -88,7 +90,7 @@ GET    /api/v1/clearing-requests/{request_id}                                   
 POST   /api/v1/clearing-requests/{request_id}/approve                              review
 POST   /api/v1/clearing-requests/{request_id}/attachments                          request
 GET    /api/v1/clearing-requests/{request_id}/attachments/{attachment_id}          signed-in
-POST   /api/v1/clearing-requests/{request_id}/cancel                               request
+POST   /api/v1/clearing-requests/{request_id}/cancel                               take-part
 POST   /api/v1/clearing-requests/{request_id}/confirm                              request
 GET    /api/v1/clearing-requests/{request_id}/events                               signed-in
 POST   /api/v1/clearing-requests/{request_id}/execute                              admin
@@ -102,7 +104,7 @@ GET    /api/v1/devices/events                                                   
 GET    /api/v1/devices/{device_id}                                                 signed-in
 PATCH  /api/v1/devices/{device_id}                                                 admin
 POST   /api/v1/devices/{device_id}/clock                                           admin
-POST   /api/v1/devices/{device_id}/refresh                                         admin
+POST   /api/v1/devices/{device_id}/refresh                                         request
 GET    /api/v1/enterprises                                                         signed-in
 POST   /api/v1/enterprises                                                         admin
 GET    /api/v1/enterprises/{enterprise_id}                                         signed-in
@@ -195,7 +197,7 @@ GET    /clearing/requests/{request_id}                                          
 GET    /clearing/requests/{request_id}/now                                         signed-in
 POST   /clearing/requests/{request_id}/approve                                     review
 POST   /clearing/requests/{request_id}/attachments                                 request
-POST   /clearing/requests/{request_id}/cancel                                      request
+POST   /clearing/requests/{request_id}/cancel                                      take-part
 POST   /clearing/requests/{request_id}/confirm                                     request
 POST   /clearing/requests/{request_id}/execute                                     admin
 POST   /clearing/requests/{request_id}/reject                                      review

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from app.accounts import queries, service
+from app.accounts import key_queries, service
 from app.accounts.deps import Admin
 from app.accounts.models import ApiKey
 from app.accounts.principal import PERMISSION_NAMES, Permission
@@ -98,7 +98,7 @@ def _page(
     asked: str = "",
     created: NewKey | None = None,
 ) -> KeysPage:
-    found = queries.list_api_keys(session, page=page)
+    found = key_queries.list_api_keys(session, page=page)
     following = urlencode({"cursor": found.next_cursor}) if found.next_cursor else ""
     return KeysPage(
         rows=[_line(row, at) for row in found.items],

@@ -9,6 +9,7 @@ from app.accounts.service.api_keys import (
 from app.accounts.service.attempts import purge_attempts
 from app.accounts.service.change_password import change_password, reset_password
 from app.accounts.service.first_admin import FIRST_ADMIN, ensure_first_admin
+from app.accounts.service.key_changes import hand_over_api_key, limit_api_key
 from app.accounts.service.manage import (
     AccountChanges,
     AccountDraft,
@@ -73,6 +74,8 @@ __all__ = [
     "end_sessions_of_operator",
     "ensure_first_admin",
     "find",
+    "hand_over_api_key",
+    "limit_api_key",
     "locked_text",
     "move_enterprise",
     "open_session",

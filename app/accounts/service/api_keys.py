@@ -4,14 +4,24 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from app.accounts import queries
-from app.accounts.models import ApiKey
-from app.accounts.principal import Permission, Principal, PrincipalKind, scope_permissions
+from app.accounts import key_queries
+from app.accounts.models import ApiKey, ApiKeyEnterprise
+from app.accounts.principal import (
+    SYSTEM_WIDE,
+    Permission,
+    Principal,
+    PrincipalKind,
+    Role,
+    role_permissions,
+    scope_permissions,
+    within_limits,
+)
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.core import security
@@ -36,6 +46,21 @@ class ScopeNotHeld(Forbidden):
     title = "不能授予自己没有的权限"
 
 
+class EnterprisesNotHeld(Forbidden):
+    """Nobody makes a key that reaches further than they see."""
+
+    code = "api_key.enterprises_not_held"
+    title = "不能授予自己看不到的企业"
+
+
+class LimitedScope(Invalid):
+    """What knows no enterprise cannot be limited to some."""
+
+    code = "api_key.limited_scope"
+    title = "“系统管理”和“查看审计记录”涉及全部企业，不能限定企业"
+    remedy = "去掉这两项权限，或不限定企业。"
+
+
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
     """The stored key and, this once, the text of it."""
@@ -52,10 +77,15 @@ def create_api_key(
     scopes: Collection[Permission],
     expires_at: datetime | None,
     at: datetime,
+    enterprise_ids: frozenset[UUID] | None = None,
 ) -> NewApiKey:
-    """Make a key. Raises Invalid or ScopeNotHeld. The caller has verified the person again."""
+    """Make a key. Raises Invalid, ScopeNotHeld, EnterprisesNotHeld or LimitedScope.
+
+    The caller has verified the person again. A key made by a key is of the same persons.
+    """
     name = _checked_name(name)
     _check_scopes(by, scopes, expires_at, at)
+    check_enterprises(by, scopes, enterprise_ids)
     prefix = KEY_MARK + secrets.token_hex(4)
     key = f"{prefix}_{new_token()}"
     row = ApiKey(
@@ -64,11 +94,16 @@ def create_api_key(
         key_hash=security.hash_token(key),
         scopes=" ".join(scope.value for scope in Permission if scope in scopes),
         expires_at=expires_at,
-        created_by=by.id if by.is_person else None,
+        created_by=by.id if by.is_person else by.maker_id,
+        responsible_id=by.id if by.is_person else by.responsible_id,
+        all_enterprises=enterprise_ids is None,
         created_at=at,
     )
     session.add(row)
     session.flush()
+    session.add_all(
+        ApiKeyEnterprise(api_key_id=row.id, enterprise_id=one) for one in enterprise_ids or ()
+    )
     audit.record(
         session,
         actor=by.actor,
@@ -76,7 +111,13 @@ def create_api_key(
         object_type="api_key",
         object_id=str(row.id),
         at=at,
-        details={"name": name, "prefix": prefix, "scopes": row.scopes},
+        details={
+            "name": name,
+            "prefix": prefix,
+            "scopes": row.scopes,
+            "enterprise_ids": None if enterprise_ids is None else sorted(map(str, enterprise_ids)),
+            "created_by": str(row.created_by or ""),
+        },
     )
     return NewApiKey(row, key)
 
@@ -100,6 +141,20 @@ def _check_scopes(
         raise ScopeNotHeld("不能授予：" + "、".join(sorted(missing)))
 
 
+def check_enterprises(
+    by: Principal, scopes: Collection[Permission], enterprise_ids: frozenset[UUID] | None
+) -> None:
+    """Raises EnterprisesNotHeld, or LimitedScope for what knows no enterprise."""
+    if enterprise_ids is None:
+        if by.enterprise_ids is not None:
+            raise EnterprisesNotHeld
+        return
+    if by.enterprise_ids is not None and enterprise_ids - by.enterprise_ids:
+        raise EnterprisesNotHeld
+    if SYSTEM_WIDE & set(scopes):
+        raise LimitedScope(errors={"scopes": LimitedScope.title})
+
+
 def authenticate_api_key(
     database: Database,
     key: str,
@@ -109,9 +164,12 @@ def authenticate_api_key(
     ip: str,
     note_use: bool = True,
 ) -> Principal | None:
-    """Whose key this is, or None when unknown, revoked or expired: one query."""
+    """Whose key this is, or None when unknown, revoked, expired or left by who answered for it: one query.
+
+    It never does more than who answers for it may do now.
+    """
     with database.looking_up() as connection:
-        row = queries.api_key_in_use(connection, security.hash_token(key))
+        row = key_queries.api_key_in_use(connection, security.hash_token(key))
     if row is None or (row.expires_at is not None and row.expires_at <= at):
         return None
     unnoted = row.last_used_at is None or at - row.last_used_at >= TOUCH_EVERY
@@ -122,9 +180,32 @@ def authenticate_api_key(
         id=row.id,
         name=row.name,
         display_name=row.name,
-        permissions=scope_permissions(row.scopes.split(), settings.profile),
+        permissions=within_limits(_permissions(row, settings), _enterprises(row)),
         ip=ip,
+        enterprise_ids=_enterprises(row),
+        maker_id=row.created_by,
+        responsible_id=row.responsible_id,
     )
+
+
+def _permissions(row: Any, settings: Settings) -> frozenset[Permission]:
+    scopes = scope_permissions(row.scopes.split(), settings.profile)
+    if row.responsible_id is None:
+        return scopes
+    roles = (Role(word) for word in (row.responsible_roles or "").split())
+    return scopes & role_permissions(roles, settings.profile)
+
+
+def _enterprises(row: Any) -> frozenset[UUID] | None:
+    own = None if row.all_enterprises else _ids(row.enterprises)
+    if row.responsible_id is None or row.responsible_sees_all:
+        return own
+    limits = _ids(row.responsible_enterprises)
+    return limits if own is None else own & limits
+
+
+def _ids(text: str | None) -> frozenset[UUID]:
+    return frozenset(UUID(word) for word in (text or "").split())
 
 
 def _touch(database: Database, key_id: UUID, at: datetime) -> None:

@@ -1,8 +1,9 @@
 """Setting up: the first admin, with a random one-time password instead of a default one."""
 
 from app.accounts import queries
+from app.accounts.errors import NameTaken
 from app.accounts.principal import SYSTEM, Role
-from app.accounts.service.manage import AccountDraft, NameTaken, create_account
+from app.accounts.service.manage import AccountDraft, create_account
 from app.core.clock import Clock
 from app.core.db import Database
 from app.settings import Settings

@@ -11,9 +11,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from app.accounts import queries
+from app.accounts.errors import LastAdmin, LimitedRole, NameTaken, OwnAccount
 from app.accounts.models import Account, AccountEnterprise, AccountRole, SessionEnd
 from app.accounts.names import checked_display_name, checked_name
-from app.accounts.principal import SEPARATED_FROM_ADMIN, Principal, Role
+from app.accounts.principal import (
+    SEPARATED_FROM_ADMIN,
+    SYSTEM_WIDE_ROLES,
+    Principal,
+    Role,
+)
 from app.accounts.service import attempts
 from app.accounts.service.passwords import check_new_password, one_time_password
 from app.accounts.service.sessions import end_sessions_of
@@ -21,32 +27,8 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.core import security
 from app.core.clock import Clock
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Invalid, NotFound
 from app.settings import Profile, Settings
-
-
-class NameTaken(Conflict):
-    """Names are unique without regard to case."""
-
-    code = "account.name_taken"
-    title = "用户名已被使用"
-    remedy = "请换一个用户名。"
-
-
-class LastAdmin(Conflict):
-    """Somebody must be able to administrate."""
-
-    code = "account.last_admin"
-    title = "这是最后一个可用的管理员账号"
-    remedy = "请先为另一个账号分配管理员角色。"
-
-
-class OwnAccount(Conflict):
-    """One does not shut oneself out by mistake."""
-
-    code = "account.own"
-    title = "不能停用自己的账号"
-    remedy = "请由另一位管理员操作。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +67,7 @@ def create_account(
     """Make an account. Raises Invalid, or NameTaken."""
     name = checked_name(draft.name)
     check_roles(draft.roles, settings.profile)
+    _check_limits(draft.roles, draft.enterprise_ids)
     if draft.password is not None:
         check_new_password(draft.password, name=name, field="initial_password")
     one_time = None if draft.password is not None else one_time_password()
@@ -124,6 +107,11 @@ def check_roles(roles: Collection[Role], profile: Profile) -> None:
         raise Invalid(errors={"roles": "按等保要求，管理员不能兼任审核员或审计员"})
 
 
+def _check_limits(roles: Collection[Role], enterprise_ids: frozenset[UUID] | None) -> None:
+    if enterprise_ids is not None and SYSTEM_WIDE_ROLES & set(roles):
+        raise LimitedRole(errors={"enterprise_ids": LimitedRole.title})
+
+
 def set_roles(
     session: Session,
     account_id: UUID,
@@ -139,6 +127,7 @@ def set_roles(
     before = queries.roles_of(session, account_id)
     if before == roles:
         return account
+    _check_limits(roles, queries.views(session, [account], at=at)[0].enterprise_ids)
     if Role.ADMIN in before - roles:
         _check_not_last_admin(session, account_id)
     _store_roles(session, account_id, roles)
@@ -167,6 +156,7 @@ def change_account(
     account, at = find(session, account_id), clock()
     account.display_name = checked_display_name(changes.display_name, account.name)
     account.operator_id = changes.operator_id
+    _check_limits(queries.roles_of(session, account_id), changes.enterprise_ids)
     _store_enterprises(session, account, changes.enterprise_ids)
     _touched(session, account)
     limited = None if changes.enterprise_ids is None else sorted(map(str, changes.enterprise_ids))

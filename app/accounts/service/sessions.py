@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from app.accounts import queries
 from app.accounts.models import Account, AccountSession, SessionEnd
-from app.accounts.principal import Principal, PrincipalKind, Role, role_permissions
+from app.accounts.principal import Principal, PrincipalKind, Role, role_permissions, within_limits
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM, Actor
@@ -95,18 +95,19 @@ def authenticate_session(
 def _principal(row: Any, *, settings: Settings, at: datetime, ip: str) -> Principal:
     roles = frozenset(Role(word) for word in (row.roles or "").split())
     limited_to = frozenset(UUID(word) for word in (row.enterprises or "").split())
+    enterprise_ids = None if row.all_enterprises else limited_to
     return Principal(
         kind=PrincipalKind.ACCOUNT,
         id=row.account_id,
         name=row.name,
         display_name=row.display_name,
         roles=roles,
-        permissions=role_permissions(roles, settings.profile),
+        permissions=within_limits(role_permissions(roles, settings.profile), enterprise_ids),
         ip=ip,
         session_id=row.session_id,
         must_change_password=row.must_change_password
         or password_expired(row.password_changed_at, settings=settings, at=at),
-        enterprise_ids=None if row.all_enterprises else limited_to,
+        enterprise_ids=enterprise_ids,
     )
 
 

@@ -27,11 +27,16 @@ def update_account(
 ) -> Account:
     """Apply the fields of `schemas.AccountUpdate` that were sent; each is audited on its own."""
     account = manage.find(session, account_id)
-    if any(name in changes for name in _PROFILE):
+    profile = any(name in changes for name in _PROFILE)
+    # Roles and limits must fit each other at every step: what lets go of a limit or a wide role comes first.
+    limiting = changes.get("enterprise_ids") is not None
+    if profile and not limiting:
         _change_profile(session, account, changes, by=by, clock=clock)
     if "roles" in changes:
         roles = frozenset(changes["roles"])
         manage.set_roles(session, account_id, roles, by=by, settings=settings, clock=clock)
+    if profile and limiting:
+        _change_profile(session, account, changes, by=by, clock=clock)
     if changes.get("disabled") is True:
         manage.disable_account(session, account_id, by=by, clock=clock)
     elif changes.get("disabled") is False:

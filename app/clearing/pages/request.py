@@ -8,7 +8,13 @@ from uuid import UUID
 from fastapi import Form, Query, Request, UploadFile
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
+from app.accounts.deps import (
+    ClearingExecutor,
+    ClearingParticipant,
+    ClearingRequester,
+    ClearingReviewer,
+    Reader,
+)
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, queries
@@ -171,7 +177,7 @@ def attach(
 def cancel(
     request_id: UUID,
     request: Request,
-    principal: ClearingRequester,
+    principal: ClearingParticipant,
     database: DatabaseDep,
     clock: ClockDep,
 ) -> Response:

@@ -22,6 +22,7 @@ from app.clearing.contexts import (
 from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.outcomes import from_json, sentence
 from app.clearing.outcomes import of_record as outcome_of_record
+from app.clearing.service import control
 from app.clearing.states import (
     EXECUTABLE_STATES,
     FINAL_STATES,
@@ -193,18 +194,21 @@ def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
     executes = principal.can(Permission.CLEARING_EXECUTE)
     own = request.requested_by == str(principal.id)
     reviews = (
-        principal.can(Permission.CLEARING_REVIEW) and state is RequestState.SUBMITTED and not own
+        principal.can(Permission.CLEARING_REVIEW)
+        and state is RequestState.SUBMITTED
+        and not control.is_own(request, principal)
     )
     return RequestActions(
         attach=request.exceptional
         and state is RequestState.SUBMITTED
-        and principal.can(Permission.CLEARING_REQUEST),
+        and principal.can(Permission.CLEARING_REQUEST)
+        and control.may_take_part(request, principal),
         approve=reviews,
         reject=reviews,
         execute=executes
         and state in EXECUTABLE_STATES
         and not (request.exceptional and state is RequestState.SUBMITTED),
-        cancel=principal.can(Permission.CLEARING_REQUEST)
+        cancel=control.may_take_part(request, principal)
         and RequestState.CANCELLED in TRANSITIONS[state],
         retry=executes and state in RETRYABLE_STATES,
         confirm=state is RequestState.SUCCEEDED and (own or principal.can(Permission.ADMIN)),

@@ -51,8 +51,10 @@ def attach(
 ) -> ClearingAttachment:
     """Keep a document of a request that waits for its review.
 
-    Raises AttachmentRefused for what is too large, too many, or neither PDF, PNG nor JPEG.
+    Raises NotOwn for a request of somebody else, AttachmentRefused for what is too large, too many, or neither PDF, PNG nor JPEG.
     """
+    if not control.may_take_part(request, principal):
+        raise errors.NotOwn
     if request.state is not RequestState.SUBMITTED:
         raise errors.RequestState("只能为待审核的申请添加附件")
     media_type = _media_type(upload.content)

@@ -36,6 +36,22 @@ def move(request: ClearingRequest, to: RequestState, clock: Clock) -> None:
     request.updated_at = clock()
 
 
+def is_own(request: ClearingRequest, principal: Principal) -> bool:
+    """Whether it is this person's own: asked for, also through a key, or answered for since a hand-over."""
+    if str(principal.id) in (request.requested_by, request.asked_by):
+        return True
+    return not {str(one) for one in principal.persons}.isdisjoint(
+        [*request.asked_for, request.requested_by]
+    )
+
+
+def may_take_part(request: ClearingRequest, principal: Principal) -> bool:
+    """Whether this may give it up or add papers: whose own it is, and who reviews or executes."""
+    return is_own(request, principal) or any(
+        principal.can(one) for one in (Permission.CLEARING_REVIEW, Permission.CLEARING_EXECUTE)
+    )
+
+
 def execute(
     session: Session,
     request: ClearingRequest,
@@ -97,7 +113,9 @@ def retry(
 def cancel(
     session: Session, request: ClearingRequest, *, principal: Principal, clock: Clock
 ) -> None:
-    """Give a request up before it runs."""
+    """Give a request up before it runs. Raises NotOwn for one of somebody else."""
+    if not may_take_part(request, principal):
+        raise errors.NotOwn
     move(request, RequestState.CANCELLED, clock)
     request.message = "已取消"
     release(session, request)

@@ -28,7 +28,8 @@ def approve(
 
     Raises OwnRequest (403 `review.own_request`) and `errors.RequestState`.
     """
-    _refuse_own(request, principal)
+    if control.is_own(request, principal):
+        raise errors.OwnRequest
     if request.exceptional:
         attachments.require_complete(session, request)
     control.move(request, RequestState.APPROVED, clock)
@@ -45,7 +46,8 @@ def reject(
     session: Session, request: ClearingRequest, *, principal: Principal, comment: str, clock: Clock
 ) -> None:
     """Reject with a comment; the devices are free again."""
-    _refuse_own(request, principal)
+    if control.is_own(request, principal):
+        raise errors.OwnRequest
     control.move(request, RequestState.REJECTED, clock)
     _note_review(request, principal, comment, clock)
     request.message = f"已驳回：{comment}"[:500]
@@ -88,8 +90,3 @@ def _note_review(
 ) -> None:
     request.reviewed_by, request.reviewed_by_name = str(principal.id), principal.display_name
     request.review_comment, request.reviewed_at = comment, clock()
-
-
-def _refuse_own(request: ClearingRequest, principal: Principal) -> None:
-    if request.requested_by == str(principal.id):
-        raise errors.OwnRequest

@@ -164,6 +164,10 @@ def _new_request(
         accepted_warnings=caution.accepted_by(principal, data.accepted_warnings),
         requested_by=str(principal.id),
         requested_by_name=principal.display_name,
+        asked_by=str(principal.id),
+        asked_by_name=principal.display_name,
+        asked_by_kind=principal.kind.value,
+        asked_for=sorted(str(one) for one in principal.persons),
         created_at=now,
         updated_at=now,
     )

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from app.accounts.deps import ClearingRequester, DevicesWriter, Reader
+from app.accounts.deps import DeviceRereader, DevicesWriter, Reader
 from app.accounts.principal import Permission, Principal
 from app.contracts.faults import FAULTS
 from app.core.clock import Clock, local_date
@@ -51,7 +51,7 @@ def device_page(
 def refresh(
     device_id: UUID,
     request: Request,
-    principal: ClearingRequester,
+    principal: DeviceRereader,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
