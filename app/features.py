@@ -122,7 +122,12 @@ FEATURES = (
     Feature(
         package="operators",
         routers=("api",),
-        pages=("pages",),
+        pages=("pages", "access_pages"),
+        commands=(
+            # Of accounts, which know neither enterprises nor operators.
+            Command("create", "access_cli:create_account", group="account"),
+            Command("create", "access_cli:create_api_key", group="api-key"),
+        ),
         menu=(MenuItem("系统设置", 20, "操作员", "/settings/operators"),),
     ),
     Feature(

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -13,8 +12,7 @@ import typer
 from app.accounts import key_queries, queries, service
 from app.accounts.models import Account
 from app.accounts.names import normalize_name
-from app.accounts.principal import SYSTEM, Permission, Role
-from app.accounts.service import AccountDraft
+from app.accounts.principal import SYSTEM
 from app.core import migrate
 from app.core.clock import local, utc_now
 from app.core.db import Database, Session
@@ -53,7 +51,7 @@ def working() -> Iterator[Work]:
         database.dispose()
 
 
-def _password(from_stdin: bool) -> str | None:
+def typed_password(from_stdin: bool) -> str | None:
     return sys.stdin.readline().rstrip("\r\n") if from_stdin else None
 
 
@@ -64,38 +62,12 @@ def _named(session: Session, name: str) -> Account:
     return account
 
 
-@account_app.command("create")
-def create_account(
-    name: Annotated[str, typer.Argument(help="用户名")],
-    role: Annotated[list[Role], typer.Option(help="角色，可重复")],
-    display_name: Annotated[str, typer.Option(help="显示名")] = "",
-    password_stdin: PasswordStdin = False,
-) -> None:
-    """新建账号；不给密码时生成一次性密码并显示一次。"""
-    password = _password(password_stdin)
-    draft = AccountDraft(
-        name=name,
-        roles=frozenset(role),
-        display_name=display_name,
-        password=password,
-        must_change_password=password is None,
-    )
-    with working() as work:
-        new = service.create_account(
-            work.session, draft, by=SYSTEM, settings=work.settings, clock=utc_now
-        )
-        made = new.account.name
-    typer.echo(f"已创建账号 {made}")
-    if new.one_time_password:
-        typer.echo(f"一次性密码（只显示这一次）：{new.one_time_password}")
-
-
 @account_app.command("passwd")
 def set_password(
     name: Annotated[str, typer.Argument(help="用户名")], password_stdin: PasswordStdin = False
 ) -> None:
     """重置密码；登录后须修改，现有登录全部结束。"""
-    password = _password(password_stdin)
+    password = typed_password(password_stdin)
     with working() as work:
         account = _named(work.session, name)
         given = service.reset_password(
@@ -134,26 +106,6 @@ def disable_account(name: Annotated[str, typer.Argument(help="用户名")]) -> N
         account = _named(work.session, name)
         service.disable_account(work.session, account.id, by=SYSTEM, clock=utc_now)
     typer.echo("账号已停用")
-
-
-@api_key_app.command("create")
-def create_api_key(
-    name: Annotated[str, typer.Argument(help="名称")],
-    scope: Annotated[list[Permission], typer.Option(help="权限，可重复")],
-    days: Annotated[int, typer.Option(min=0, help="有效天数；0 为永不过期")] = 365,
-) -> None:
-    """新建 API 密钥；密钥写到标准输出，只显示这一次。"""
-    at = utc_now()
-    with working() as work:
-        new = service.create_api_key(
-            work.session,
-            by=SYSTEM,
-            name=name,
-            scopes=frozenset(scope),
-            expires_at=at + timedelta(days=days) if days else None,
-            at=at,
-        )
-    typer.echo(new.key)
 
 
 @api_key_app.command("list")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.accounts import queries as accounts_queries
 from app.audit.actor import SYSTEM
 from app.core.clock import utc_now
 from app.core.db import Database
@@ -30,6 +31,7 @@ def doctor(
     try:
         findings = examine(database, settings, utc_now)
         if all(finding.severity == "ok" for finding in findings[:2]):
+            findings += _limited(database)
             findings += _agents(database)
             if bundle is not None:
                 _write_bundle(bundle, database, settings)
@@ -47,6 +49,19 @@ def _write_bundle(path: Path, database: Database, settings: Settings) -> None:
     """The log of a running server is in its own process: its page gives a bundle with it."""
     path.write_bytes(diagnostics.collect(database, settings, actor=SYSTEM, clock=utc_now))
     typer.echo(f"诊断包：{path}")
+
+
+def _limited(database: Database) -> list[Finding]:
+    """Accounts of an older version whose role and limits do not go together."""
+    with database.reading() as session:
+        return [
+            Finding(
+                "warning",
+                f"账号 {account.name} 限定了企业，它的管理员或审计员角色不起作用",
+                "在“账号”中改为操作员或审核员，或设为全部企业可见。",
+            )
+            for account in accounts_queries.limited_with_system_roles(session)
+        ]
 
 
 def _agents(database: Database) -> list[Finding]:

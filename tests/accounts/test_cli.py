@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from app.accounts import service
-from app.accounts.cli import account_app, api_key_app
 from app.accounts.service import Credentials, SignedIn
+from app.cli import app as command_line
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.settings import load_settings
@@ -23,8 +22,8 @@ def environment(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("QINGKA_DATABASE_URL", sqlite_url)
 
 
-def run(app: typer.Typer, *args: str, stdin: str = "") -> Run:
-    result = CliRunner().invoke(app, args, input=stdin)
+def run(group: str, *args: str, stdin: str = "") -> Run:
+    result = CliRunner().invoke(command_line, [group, *args], input=stdin)
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -38,18 +37,18 @@ def signs_in(url: str, name: str, password: str) -> bool:
 
 def test_create_with_a_given_password(sqlite_url: str) -> None:
     code, out, _ = run(
-        account_app,
+        "account",
         *("create", "anna", "--role", "operator", "--role", "reviewer", "--password-stdin"),
         stdin=f"{PASSWORD}\n",
     )
     assert code == 0
     assert PASSWORD not in out
     assert signs_in(sqlite_url, "anna", PASSWORD)
-    assert run(account_app, "list")[1] == "anna\tanna\toperator,reviewer\t启用\n"
+    assert run("account", "list")[1] == "anna\tanna\toperator,reviewer\t启用\n"
 
 
 def test_create_makes_a_one_time_password(sqlite_url: str) -> None:
-    code, out, _ = run(account_app, "create", "anna", "--role", "admin")
+    code, out, _ = run("account", "create", "anna", "--role", "admin")
     assert code == 0
     assert signs_in(sqlite_url, "anna", out.split("：")[-1].strip())
 
@@ -64,31 +63,31 @@ def test_create_makes_a_one_time_password(sqlite_url: str) -> None:
     ],
 )
 def test_refusals_say_why(args: list[str], stdin: str, message: str) -> None:
-    code, _, err = run(account_app, "create", *args, stdin=stdin)
+    code, _, err = run("account", "create", *args, stdin=stdin)
     assert code != 0
     assert message in err
 
 
 def test_passwd_and_disable(sqlite_url: str) -> None:
-    run(account_app, "create", "anna", "--role", "operator")
-    assert run(account_app, "passwd", "ANNA", "--password-stdin", stdin=PASSWORD)[0] == 0
+    run("account", "create", "anna", "--role", "operator")
+    assert run("account", "passwd", "ANNA", "--password-stdin", stdin=PASSWORD)[0] == 0
     assert signs_in(sqlite_url, "anna", PASSWORD)
-    assert run(account_app, "disable", "anna")[0] == 0
+    assert run("account", "disable", "anna")[0] == 0
     assert not signs_in(sqlite_url, "anna", PASSWORD)
-    assert "停用" in run(account_app, "list")[1]
+    assert "停用" in run("account", "list")[1]
 
 
 @pytest.mark.parametrize("command", ["passwd", "disable"])
 def test_unknown_names(command: str) -> None:
-    code, _, err = run(account_app, command, "nobody")
+    code, _, err = run("account", command, "nobody")
     assert (code, err) == (1, "没有账号：nobody\n")
 
 
 def test_keys() -> None:
-    code, out, _ = run(api_key_app, "create", "ERP", "--scope", "read", "--scope", "audit:read")
+    code, out, _ = run("api-key", "create", "ERP", "--scope", "read", "--scope", "audit:read")
     assert code == 0
     assert out.startswith("qk_")
-    line = run(api_key_app, "list")[1].strip().split("\t")
+    line = run("api-key", "list")[1].strip().split("\t")
     assert line[1:4] == [out[:11], "ERP", "read audit:read"]
-    assert run(api_key_app, "revoke", line[0])[0] == 0
-    assert run(api_key_app, "list")[1].strip().endswith("已吊销")
+    assert run("api-key", "revoke", line[0])[0] == 0
+    assert run("api-key", "list")[1].strip().endswith("已吊销")

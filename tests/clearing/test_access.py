@@ -246,6 +246,8 @@ GET    /readyz                                                                  
 GET    /settings/accounts                                                          admin
 POST   /settings/accounts                                                          admin
 GET    /settings/accounts/{account_id}                                             admin
+GET    /settings/accounts/{account_id}/access                                      admin
+POST   /settings/accounts/{account_id}/access                                      admin
 POST   /settings/accounts/{account_id}/disable                                     admin
 POST   /settings/accounts/{account_id}/enable                                      admin
 POST   /settings/accounts/{account_id}/end-sessions                                admin
@@ -255,6 +257,9 @@ POST   /settings/accounts/{account_id}/roles                                    
 POST   /settings/accounts/{account_id}/unlock                                      admin
 GET    /settings/api-keys                                                          admin
 POST   /settings/api-keys                                                          admin
+GET    /settings/api-keys/{key_id}/access                                          admin
+POST   /settings/api-keys/{key_id}/access                                          admin
+POST   /settings/api-keys/{key_id}/hand-over                                       admin
 POST   /settings/api-keys/{key_id}/revoke                                          admin
 GET    /settings/calendar                                                          signed-in
 POST   /settings/calendar/overrides                                                admin

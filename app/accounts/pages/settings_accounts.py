@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse
 
-from app.accounts import queries, service
+from app.accounts import key_queries, queries, service
 from app.accounts.deps import Admin
 from app.accounts.principal import ROLE_NAMES, Principal, Role
 from app.accounts.queries import AccountView
@@ -52,6 +52,7 @@ class AccountForm:
     name: str = ""
     display_name: str = ""
     roles: list[str] = field(default_factory=lambda: [Role.OPERATOR.value])
+    reach: str = "chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class OneTimePassword:
 
     name: str
     password: str
+    access_href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class AccountPage:
     role_values: list[str]
     open_sessions: int
     own: bool
+    keys: list[str]
     errors: dict[str, str]
     asked: str
     one_time: OneTimePassword | None
@@ -147,18 +150,24 @@ def create_account(
     name: Annotated[str, Form()] = "",
     display_name: Annotated[str, Form()] = "",
     roles: Annotated[list[str] | None, Form()] = None,
+    reach: Annotated[Literal["all", "chosen"], Form()] = "all",
     password: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
-    """Make an account and show its one-time password, on this page only."""
-    form = AccountForm(name[:64], display_name[:64], roles or [])
+    """Make an account and show its one-time password, on this page only.
+
+    `chosen`: it sees no enterprise until some are chosen on the page that the answer links to.
+    """
+    form = AccountForm(name[:64], display_name[:64], roles or [], reach)
     try:
-        draft = AccountDraft(name, parse_roles(form.roles), display_name)
+        limits = None if reach == "all" else frozenset[UUID]()
+        draft = AccountDraft(name, parse_roles(form.roles), display_name, enterprise_ids=limits)
         service.verify_step_up(database, principal, password, settings=settings, clock=clock)
         with database.transaction() as session:
             new = service.create_account(
                 session, draft, by=principal, settings=settings, clock=clock
             )
-            made = OneTimePassword(new.account.name, new.one_time_password or "")
+            href = f"{BASE}/{new.account.id}/access" if reach == "chosen" else ""
+            made = OneTimePassword(new.account.name, new.one_time_password or "", href)
     except (Invalid, Conflict) as error:
         return _list_again(request, database, clock, form, error)
     return _list_again(request, database, clock, AccountForm(), None, made)
@@ -246,6 +255,7 @@ def account_page(
         role_values=[role.value for role in view.roles],
         open_sessions=len(queries.open_sessions_of(session, account_id, at=at, idle=idle)),
         own=account_id == principal.id,
+        keys=[row.name for row in key_queries.keys_answered_for(session, account_id)],
         errors=errors or {},
         asked=asked,
         one_time=one_time,

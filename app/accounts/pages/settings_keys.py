@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from app.accounts import key_queries, service
+from app.accounts import key_queries, queries, service
 from app.accounts.deps import Admin
-from app.accounts.models import ApiKey
+from app.accounts.key_queries import KeyView
+from app.accounts.names import normalize_name
 from app.accounts.principal import PERMISSION_NAMES, Permission
 from app.core.clock import Clock
 from app.core.db import Database, Session
@@ -20,7 +21,7 @@ from app.core.pagination import PageRequest
 from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
-from app.errors import Forbidden, Invalid, QingkaError
+from app.errors import Conflict, Forbidden, Invalid, QingkaError
 
 BASE = "/settings/api-keys"
 SCOPE_OPTIONS = [(one.value, f"{PERMISSION_NAMES[one]}（{one.value}）") for one in Permission]
@@ -31,7 +32,7 @@ router = Router(prefix=BASE)
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key. `state`: usable, expired or revoked."""
+    """One key. `state`: usable, expired, left (whoever answers for it is disabled) or revoked."""
 
     id: UUID
     name: str
@@ -41,6 +42,8 @@ class KeyLine:
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+    enterprises: int | None
+    responsible: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class KeyForm:
     name: str = ""
     scopes: list[str] = field(default_factory=lambda: [Permission.READ.value])
     lifetime: str = "365"
+    reach: str = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class NewKey:
 
     name: str
     key: str
+    access_href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +79,28 @@ class KeysPage:
     created: NewKey | None
 
 
-def _line(row: ApiKey, at: datetime) -> KeyLine:
-    expired = row.expires_at is not None and row.expires_at <= at
+def _state(view: KeyView, at: datetime) -> str:
+    row = view.row
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= at:
+        return "expired"
+    return "left" if view.responsible_disabled else "usable"
+
+
+def _line(view: KeyView, at: datetime) -> KeyLine:
+    row = view.row
     return KeyLine(
         id=row.id,
         name=row.name,
         prefix=row.prefix,
         scopes=[PERMISSION_NAMES[Permission(scope)] for scope in row.scopes.split()],
-        state="revoked" if row.revoked_at else "expired" if expired else "usable",
+        state=_state(view, at),
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         created_at=row.created_at,
+        enterprises=None if view.enterprise_ids is None else len(view.enterprise_ids),
+        responsible=view.responsible,
     )
 
 
@@ -101,7 +117,7 @@ def _page(
     found = key_queries.list_api_keys(session, page=page)
     following = urlencode({"cursor": found.next_cursor}) if found.next_cursor else ""
     return KeysPage(
-        rows=[_line(row, at) for row in found.items],
+        rows=[_line(view, at) for view in key_queries.key_views(session, found.items)],
         pager=Pager(
             next_href=f"{BASE}?{following}" if following else None,
             first_href=BASE if page.cursor else None,
@@ -139,10 +155,11 @@ def create_key(
     name: Annotated[str, Form()] = "",
     scopes: Annotated[list[str] | None, Form()] = None,
     lifetime: Annotated[str, Form()] = "365",
+    reach: Annotated[Literal["all", "chosen"], Form()] = "all",
     password: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """Make a key and show it, on this page only."""
-    form = KeyForm(name[:64], scopes or [], lifetime)
+    form = KeyForm(name[:64], scopes or [], lifetime, reach)
     try:
         chosen, expires_at = _parse(form, clock())
         service.verify_step_up(database, principal, password, settings=settings, clock=clock)
@@ -154,8 +171,10 @@ def create_key(
                 scopes=chosen,
                 expires_at=expires_at,
                 at=clock(),
+                enterprise_ids=None if reach == "all" else frozenset(),
             )
-            made = NewKey(new.row.name, new.key)
+            href = f"{BASE}/{new.row.id}/access" if reach == "chosen" else ""
+            made = NewKey(new.row.name, new.key, href)
     except (Invalid, Forbidden) as error:
         return _again(request, database, clock, error, "create", form)
     with database.reading() as session:
@@ -207,3 +226,28 @@ def revoke_key(
         row = service.revoke_api_key(session, key_id, by=principal, at=clock())
         name = row.name
     return redirect(BASE, flash=f"密钥“{name}”已吊销")
+
+
+@router.post("/{key_id}/hand-over")
+def hand_over_key(
+    request: Request,
+    key_id: UUID,
+    principal: Admin,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    to_account: Annotated[str, Form(max_length=100)] = "",
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """Another account answers for the key."""
+    try:
+        service.verify_step_up(database, principal, password, settings=settings, clock=clock)
+        with database.transaction() as session:
+            receiver = queries.account_by_name(session, normalize_name(to_account))
+            if receiver is None:
+                raise Invalid(errors={"to_account": "没有这个用户名的账号"})
+            row = service.hand_over_api_key(session, key_id, receiver.id, by=principal, at=clock())
+            flash = f"密钥“{row.name}”已移交给 {receiver.display_name}"
+    except (Invalid, Conflict) as error:
+        return _again(request, database, clock, error, f"hand-over-{key_id}")
+    return redirect(BASE, flash=flash)
