@@ -14,7 +14,7 @@ from app.clearing.schemas import (
     Text,
     WarningPublic,
 )
-from app.clearing.states import BatchPhase, BatchState, Kind, Mode, RequestState, Scope
+from app.clearing.states import BatchPhase, BatchState, Kind, Mode, Outcome, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.operators.states import ClearingState
@@ -54,6 +54,7 @@ class BatchItem(BaseModel):
     operator_id: UUID
     operator_name: str
     state: RequestState
+    outcome: Outcome | None = Field(description="of a success: cleared, partial or already")
     progress: int
     message: str
     error_code: str | None

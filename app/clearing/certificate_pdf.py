@@ -1,4 +1,4 @@
-"""The printed certificate (清卡凭证): one page of A4, with the code that proves it as text and as QR code.
+"""The printed certificate (清卡凭证): A4, with the code that proves it as text and as QR code.
 
 STSong-Light is one of the Chinese fonts every PDF reader brings along (Adobe-GB1), so no font file is
 needed. The same data printed at the same time gives the same bytes.

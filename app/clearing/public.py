@@ -103,6 +103,7 @@ def batch_public(session: Session, batch: ClearingBatch, principal: Principal) -
                 operator_id=row.operator_id,
                 operator_name=name,
                 state=row.state,
+                outcome=row.outcome,
                 progress=row.progress,
                 message=row.message,
                 error_code=row.error_code,

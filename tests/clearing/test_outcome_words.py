@@ -1,6 +1,7 @@
 """Partial is partial, and what was cleared before was not executed: on request, record, event, page, API."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +13,8 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.accounts.principal import SYSTEM
+from app.audit.actions import AuditAction
+from app.audit.models import AuditRecord
 from app.clearing import certificate, queries
 from app.clearing.certificate import NotExecuted
 from app.clearing.models import ClearingRecord, ClearingRequest
@@ -148,6 +151,14 @@ def test_nothing_is_noted_of_a_device_that_was_cleared_before(already: Ended) ->
     assert (record.outcome, record.already) == (Outcome.ALREADY, True)
     assert request.message == NOT_EXECUTED
     assert request.cleared == []
+    with already.office.database.reading() as session:
+        per_month = queries.cleared_per_month(session, SYSTEM, "2026-01")
+        trail = session.exec(
+            select(AuditRecord).where(AuditRecord.action == AuditAction.CLEARING_SUCCEEDED)
+        ).one()
+    assert per_month == {}
+    details = json.loads(trail.details)
+    assert (details["outcome"], details["said"]) == ("already", NOT_EXECUTED)
     assert (device.last_cleared_at, operator.last_cleared_at) == (None, None)
     data, title, text = _event(already.office, EventKind.CLEARING_SUCCEEDED)
     assert data["outcome"] == "already"

@@ -107,6 +107,7 @@ def _row(row: ClearingRequest, name: str, enterprise: str) -> RequestRow:
         created_at=row.created_at,
         progress=row.progress,
         message=row.error_message or row.message,
+        outcome=row.outcome or "",
     )
 
 

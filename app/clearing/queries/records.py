@@ -144,14 +144,14 @@ def record_exists(session: Session, request_id: UUID, device_id: UUID, attempt: 
 def cleared_per_month(
     session: Session, principal: Principal, first_period: str
 ) -> dict[str, tuple[int, int]]:
-    """Succeeded and failed executions per period from `first_period` on."""
+    """Succeeded and failed executions per period from `first_period` on; what was done before is none."""
     statement = (
         select(
             ClearingRecord.period,
             sa.func.sum(sa.case((col(ClearingRecord.result) == Result.SUCCEEDED, 1), else_=0)),
             sa.func.sum(sa.case((col(ClearingRecord.result) == Result.SUCCEEDED, 0), else_=1)),
         )
-        .where(col(ClearingRecord.period) >= first_period)
+        .where(col(ClearingRecord.period) >= first_period, col(ClearingRecord.already).is_(False))
         .group_by(col(ClearingRecord.period))
     )
     if principal.enterprise_ids is not None:

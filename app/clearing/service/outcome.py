@@ -62,7 +62,8 @@ def succeed(
         _reset_preferences(session, request)
         accounts_service.end_sessions_of_operator(session, request.operator_id, clock=clock)
     announce_success(session, request, clock)
-    _audit(session, request, AuditAction.CLEARING_SUCCEEDED, clock, {})
+    details = {"outcome": request.outcome or "", "said": text}
+    _audit(session, request, AuditAction.CLEARING_SUCCEEDED, clock, details)
 
 
 def _reset_preferences(session: Session, request: ClearingRequest) -> None:
