@@ -116,6 +116,7 @@ class ManagedDevice:
         self._require_password()
         info = self.used(self.driver.read_info)
         self._wrong_passwords, self._tries_left, self._standing = 0, None, None
+        self._locked = info.locked
         self.used(lambda: self.require_number(info.number))
         return info
 
@@ -127,7 +128,6 @@ class ManagedDevice:
             self.used(lambda kind=kind: self.driver.read_monitor(info, kind))  # type: ignore[misc]
             for kind in invoice_types
         )
-        self._locked = any(item.lock_date < info.clock_at.date() for item in monitors)
         self._note_there(info.number)
         return monitors
 
@@ -185,11 +185,16 @@ class ManagedDevice:
         )
 
     def _note_there(self, number: str) -> None:
-        """It answered; a password that is wrong or missing stays a fault until it is right."""
+        """It answered; a password that is wrong or missing stays a fault until it is right.
+
+        Locked is what it said of itself, or refused an operation with since: a lock date that is past
+        stops it from issuing only (docs/decisions/0001).
+        """
         if self._standing is not None:
             self._note(number, LinkState.FAULT, self._standing)
         else:
-            self._note(number, LinkState.LOCKED if self._locked else LinkState.CONNECTED, None)
+            why = fault("device.locked") if self._locked else None
+            self._note(number, LinkState.LOCKED if why else LinkState.CONNECTED, why)
 
     def _note(self, number: str, state: LinkState, why: Fault | None) -> None:
         with self._lock:

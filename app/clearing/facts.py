@@ -16,7 +16,7 @@ from app.contracts.periods import Period, due_period, is_reported
 from app.core.clock import local_date
 from app.core.db import Session
 from app.devices import queries as devices_queries
-from app.devices.models import Device, DeviceMonitor, DeviceState
+from app.devices.models import Device, DeviceMonitor
 from app.enterprises.models import Enterprise
 
 
@@ -148,7 +148,7 @@ def _sub(device: Device, monitors: Sequence[DeviceMonitor], period: Period) -> S
         _subject_device(device),
         types,
         device.clock_drift_seconds,
-        device.state is DeviceState.LOCKED,
+        device.says_locked,
         not types
         or not all(is_reported(period, one.lock_date, one.last_reported_at) for one in types),
     )

@@ -241,7 +241,7 @@ def _as_read(
             kind=device.kind,
             driver="",
             transport="",
-            state=_link(device, monitors, shown),
+            state=_link(device),
             simulated=device.simulated,
         ),
         info=DeviceInfo(
@@ -261,11 +261,10 @@ def _as_read(
     )
 
 
-def _link(device: Device, monitors: Iterable[DeviceMonitor], shown: datetime) -> LinkState:
-    """A past lock date alone makes the register say 已锁死; whether the device does, the run will see."""
-    past = any(one.lock_date < shown.date() for one in monitors)
+def _link(device: Device) -> LinkState:
+    """A past lock date alone makes the register say 已锁死; what the device said of itself decides."""
     if device.state is DeviceState.LOCKED:
-        return LinkState.CONNECTED if past else LinkState.LOCKED
+        return LinkState.LOCKED if device.says_locked else LinkState.CONNECTED
     return LinkState.FAULT if device.state is DeviceState.FAULT else LinkState.CONNECTED
 
 
@@ -297,7 +296,7 @@ def _subs(
             types,
             period,
             clock_now(now, device.clock_drift_seconds),
-            locked=device.state is DeviceState.LOCKED,
+            locked=device.says_locked,
         )
         if state is SubState.WAITING and (device.id, period) in register.unfinished:
             continue

@@ -86,6 +86,9 @@ class DeviceInfo(Message):
     enabled_at: datetime | None = None
     version: str = ""
     machine_no: int = Field(ge=0, description="开票机号 (kpjh): 0 main machine, 1.. sub machine")
+    locked: bool = Field(
+        default=False, description="it says of itself that it is locked (已锁死 in qtkzxx)"
+    )
 
 
 class Monitor(Message):

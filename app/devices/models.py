@@ -242,7 +242,7 @@ class Device(SQLModel, table=True):
     fault_code: str = Field(
         default="",
         sa_column=sa.Column(sa.String(60), nullable=False, server_default=""),
-        description="why the last read failed (contracts.faults); empty after a good one",
+        description="why the last read failed, or what the device said of itself (contracts.faults)",
     )
     fault_message: str = Field(
         default="", sa_column=sa.Column(sa.String(500), nullable=False, server_default="")
@@ -253,6 +253,11 @@ class Device(SQLModel, table=True):
     revision: int = Field(default=1, sa_column=sa.Column(sa.Integer, nullable=False))
     created_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     updated_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+
+    @property
+    def says_locked(self) -> bool:
+        """Whether the device itself refuses: 已锁死 alone may mean no more than a past lock date."""
+        return self.state is DeviceState.LOCKED and self.fault_code == "device.locked"
 
 
 class DeviceMonitor(SQLModel, table=True):

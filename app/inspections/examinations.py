@@ -48,7 +48,7 @@ def uncleared(context: Process) -> Section:
         for line in lines
     ]
     columns = ("设备", "操作员", "企业", "锁死日期", "剩余天数", "最近问题")
-    remedy = "在清卡管理中为这些操作员清卡；已锁死的到办税厅处理。" if lines else ""
+    remedy = "在清卡管理中为这些操作员清卡；已锁死的见“帮助”里的处理步骤。" if lines else ""
     return table(
         TITLES["uncleared"],
         severity,

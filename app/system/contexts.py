@@ -34,6 +34,13 @@ class HelpPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedGuidePage:
+    """help_locked.html. `operator_id` is the operator whose page led here, "" without one."""
+
+    operator_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentInfo:
     """An agent as system information shows it."""
 

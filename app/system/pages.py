@@ -1,6 +1,7 @@
 """Pages 帮助 and 关于."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Query, Request
 from starlette.responses import HTMLResponse
@@ -20,6 +21,7 @@ from app.system.contexts import (
     HealthItem,
     HelpEntry,
     HelpPage,
+    LockedGuidePage,
     UpdateNotice,
 )
 from app.system.status import examine, status_of
@@ -39,6 +41,15 @@ def help_page(
         for code in device_codes().values()
     )
     return render(request, "help.html", HelpPage(q, tuple(help_entries()), tuple(codes)))
+
+
+@router.get("/help/locked")
+def locked_guide(
+    request: Request, principal: CurrentPrincipal, operator: UUID | None = None
+) -> HTMLResponse:
+    """What to do about a locked device, step by step for each case."""
+    page = LockedGuidePage(str(operator) if operator else "")
+    return render(request, "help_locked.html", page)
 
 
 def help_entries() -> list[HelpEntry]:

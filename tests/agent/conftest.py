@@ -82,6 +82,7 @@ class FakeWorld:
     filing: tuple[str, str] = ("0", "成功")
     plugged: bool = True
     tries_left: int = 8
+    remarks: str = ""
     on_crash: Callable[[], None] = lambda: None
 
     # -- telling it to misbehave -----------------------------------------------------------------
@@ -193,6 +194,7 @@ class FakeWorld:
             "dqsz": f"{self.clock:%Y%m%d%H%M%S}",
             "bbh": "V2.0.1",
             "kpjh": "0",
+            "qtkzxx": self.remarks,
         }
         return self._answer("SKPXXCX", info)
 

@@ -90,14 +90,30 @@ def test_another_device_in_the_port_is_a_fault(lab: Lab) -> None:
     assert runtime.devices()[0].error_code == "device.number_mismatch"
 
 
-def test_a_lock_date_that_has_passed_shows_as_locked(lab: Lab) -> None:
+def test_a_device_is_locked_when_it_says_so_until_it_no_longer_does(lab: Lab) -> None:
     lab.settings["probe_seconds"] = 0.02
-    lab.world.types["007"].lock = date(2026, 11, 9)
+    lab.world.remarks = "已锁死"
     runtime = lab.start()
-    assert runtime.read(NUMBER).summary.state is LinkState.LOCKED
+    summary = runtime.read(NUMBER).summary
+    assert (summary.state, summary.error_code) == (LinkState.LOCKED, "device.locked")
     seen = len(lab.world.sent("SKSBBH"))
     lab.eventually(lambda: true(len(lab.world.sent("SKSBBH")) > seen + 1))
     assert runtime.devices()[0].state is LinkState.LOCKED
+    lab.world.remarks = ""
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
+
+
+def test_a_lock_date_that_has_passed_does_not_make_a_device_say_it_is_locked(lab: Lab) -> None:
+    lab.world.types["007"].lock = date(2026, 11, 9)
+    assert lab.start().read(NUMBER).summary.state is LinkState.CONNECTED
+
+
+def test_a_refusal_as_locked_is_remembered_until_the_device_is_read_again(lab: Lab) -> None:
+    runtime = lab.start()
+    lab.world.will("SJCB", "refuse", code="09d109", text="已到开票截止日期，禁止开票")
+    assert lab.run("report").state is OperationState.FAILED
+    assert runtime.devices()[0].state is LinkState.LOCKED
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
 
 
 # -- passwords -------------------------------------------------------------------------------------

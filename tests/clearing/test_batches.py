@@ -155,6 +155,10 @@ def test_what_the_register_and_the_ledger_know(any_office: "Office") -> None:
     assert partial.warnings == (), "drafts stay where they are"
     any_office.clock.move(days=7)
     assert "device.locked" in _codes(_foreseen(any_office, past).warnings)
+    with any_office.database.transaction() as session:
+        device = session.get_one(Device, past.device_ids[0])
+        device.state, device.fault_code = DeviceState.LOCKED, "device.locked"
+    assert "device.locked" in _codes(_foreseen(any_office, past).blockers), "it says so itself"
 
 
 def test_who_is_left_out_anyway_is_no_case(any_office: "Office") -> None:

@@ -148,7 +148,7 @@ def test_what_was_read_last_counts_where_nothing_was_read_now(
     assert _checked(any_office, pair[0]).severity is prechecks.Severity.BLOCKING
     with any_office.database.transaction() as session:
         device = session.get_one(Device, pair[1].device_ids[0])
-        device.state = DeviceState.LOCKED
+        device.state, device.fault_code = DeviceState.LOCKED, "device.locked"
     assert _checked(any_office, pair[0]).severity is prechecks.Severity.WARNING
     sub_id = pair[1].device_ids[0]
     with any_office.database.reading() as session:

@@ -159,6 +159,8 @@ class AgencyWorld(World):
             "lock_date": lock_date_of(place, self.today).isoformat(),
         }
         self.simulation.send("POST", "/devices", body)
+        if place == LOCKED:
+            self.simulation.patch(number, locked=True)
         for kind in () if place in NO_INVOICES else TYPES:
             issued = {"invoice_type": kind, "count": INVOICES}
             self.simulation.send("POST", f"/devices/{number}/invoices", issued)

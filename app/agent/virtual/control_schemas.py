@@ -46,7 +46,7 @@ class DevicePatch(Strict):
     """PATCH /control/devices/{number}: only what is given changes.
 
     `locked`: true locks by hand, false is the tax office's unlocking (also of an overdue device),
-    null goes back to the rule of the lock date. `lock_date` is set for every type, or for
+    null goes back to the rule: locked once past the lock date with more than one period open. `lock_date` is set for every type, or for
     `invoice_type` alone, and leaves the open period as it is unless `report_from` is given too.
     """
 
@@ -176,6 +176,7 @@ def device_view(device: VirtualDevice) -> dict[str, Any]:
     return view | {
         "clock": device.now.isoformat(),
         "locked": device.locked,
+        "overdue": device.overdue,
         "lock_date": device.earliest_lock_date().isoformat(),
         "lock_dates": {one.invoice_type: one.lock_date.isoformat() for one in state.types},
         "invoice_types": [one.invoice_type for one in state.types],

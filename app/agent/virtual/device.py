@@ -45,11 +45,19 @@ class VirtualDevice:
         return (self._true_time() + drift).replace(microsecond=0)
 
     @property
+    def overdue(self) -> bool:
+        """Past a lock date: it issues nothing, and is still reported and cleared, which unlocks it."""
+        return any(state.lock_date < self.now.date() for state in self.state.types)
+
+    @property
     def locked(self) -> bool:
-        """Past a lock date, or locked by hand; a tax office's unlocking outweighs a past lock date."""
+        """It refuses to be reported and cleared: by hand, or overdue with more than one period open.
+
+        A tax office's unlocking outweighs both.
+        """
         if self.state.lock_override is not None:
             return self.state.lock_override
-        return any(state.lock_date < self.now.date() for state in self.state.types)
+        return self.overdue and any(self._several_open(state) for state in self.state.types)
 
     def number(self) -> str:
         """编号查询 (SKSBBH); wants no password."""

@@ -134,6 +134,7 @@ def _device(
         machine_no=machine_no,
         version=_VERSIONS[kind],
         enabled_at=datetime(2021, 1 + index % 12, 1 + index % 28, 9),
+        lock_override=True if demo_state(index) is DemoState.LOCKED else None,
         types=[
             _type_state(name, index * 4 + place, report_from, lock_date, today)
             for place, name in enumerate(_TYPES[index % len(_TYPES)])

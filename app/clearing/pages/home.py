@@ -26,7 +26,7 @@ _TASKS = 5
 _MONTHS = 12
 _WORDS = {
     ClearingState.FAILED: ("上次清卡失败，打开查看原因与处理办法", "查看原因"),
-    ClearingState.LOCKED: ("设备已过锁死日期，需到办税厅处理", "处理步骤"),
+    ClearingState.LOCKED: ("设备已过锁死日期，不能开票", "处理步骤"),
     ClearingState.DUE: ("锁死日期 {lock_date}", "清卡"),
 }
 _PRESSING = (ClearingState.LOCKED, ClearingState.DUE)
@@ -121,7 +121,10 @@ def _operators(
 def _task(row: OperatorRow) -> Task:
     text, action = _WORDS[row.clearing_state]
     what = text.format(lock_date=row.lock_date or "未读取")
-    return Task(row.clearing_state, f"{row.name} · {what}", f"/clearing/operators/{row.id}", action)
+    href = f"/clearing/operators/{row.id}"
+    if row.clearing_state is ClearingState.LOCKED:
+        href = f"/help/locked?operator={row.id}"
+    return Task(row.clearing_state, f"{row.name} · {what}", href, action)
 
 
 def _events(session: Session, principal: Principal) -> list[Event]:

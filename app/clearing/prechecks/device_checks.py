@@ -60,7 +60,7 @@ def _identity(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Chec
 
 
 def _not_locked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
-    """What the device says of itself decides; a past lock date alone may have been unlocked since."""
+    """What the device says of itself decides: past the lock date it only stops issuing (decision 0001)."""
     code = "device.locked"
     past = [m.lock_date for m in reading.monitors if m.lock_date < reading.info.clock_at.date()]
     since = f"（锁死日期 {min(past)}）" if past else ""
@@ -72,13 +72,15 @@ def _not_locked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Ch
     if reading.summary.state is LinkState.LOCKED:
         text = f"设备 {device.number} 已锁死{since}"
         if facts.exceptional:
-            return warning(code, text, "按异常清卡办理，由税务端决定。", evidence)
+            return warning(
+                code, text, "按异常清卡办理；设备仍可能拒绝，届时不会有任何改动。", evidence
+            )
         return blocking(code, "device.locked", text, evidence)
     if past:
         return warning(
             code,
             f"设备 {device.number} 已过锁死日期{since}，但未报告锁死",
-            "税务机关已解锁的可以继续；仍锁死时设备会拒绝，不会有任何改动。",
+            "逾期的设备不能开票，但仍可抄报；申报后清卡即恢复开票，可以继续。设备若拒绝，不会有任何改动。",
             evidence,
         )
     return ok(code, "设备未锁死", evidence)

@@ -135,12 +135,15 @@ def reported_all(reading: DeviceReading, period: Period) -> bool:
 def sub_state(
     types: Sequence[Reported], period: Period, clock: datetime, *, locked: bool
 ) -> SubState:
-    """Whether a sub machine with these types is reported for the period; `clock` is its own."""
+    """Whether a sub machine with these types is reported for the period; `clock` is its own.
+
+    One whose lock date lies in an earlier month has more than one period open.
+    """
     if not types:
         return SubState.UNKNOWN
     if all(is_reported(period, one.lock_date, one.last_reported_at) for one in types):
         return SubState.REPORTED
-    past = any(one.lock_date < clock.date() for one in types)
-    if locked or past or is_zombie([one.last_reported_at for one in types], clock):
+    late = any(one.lock_date < clock.date().replace(day=1) for one in types)
+    if locked or late or is_zombie([one.last_reported_at for one in types], clock):
         return SubState.OFFICE
     return SubState.WAITING

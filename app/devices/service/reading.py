@@ -166,8 +166,8 @@ def _store_condition(
             "read_at": reading.read_at,
             "last_reported_at": _last_report(reading),
             "lock_date": min((monitor.lock_date for monitor in reading.monitors), default=None),
-            "fault_code": "",
-            "fault_message": "",
+            "fault_code": reading.summary.error_code or "",
+            "fault_message": (reading.summary.error_message or "")[:500],
             "updated_at": at,
             "revision": device.revision + 1,
         }

@@ -29,7 +29,7 @@ _STATES = {
     "agent.unauthorized": AgentState.UNAUTHORIZED,
     "agent.version": AgentState.INCOMPATIBLE,
 }
-_WITH_REASON = frozenset({DeviceState.FAULT, DeviceState.DISCONNECTED})
+_WITH_REASON = frozenset({DeviceState.FAULT, DeviceState.DISCONNECTED, DeviceState.LOCKED})
 _AT_ONCE = 200
 """Devices changed in one transaction at most: others want to write too."""
 

@@ -221,16 +221,26 @@ def test_clearing_wants_a_report_first() -> None:
 
 
 @pytest.mark.parametrize(("kind", "code"), [(GOLDEN, "21"), (DISK, "09d109")])
-def test_a_device_past_its_lock_date_is_locked(kind: DeviceKind, code: str) -> None:
-    device = make_device(kind, lock_date=date(2026, 11, 9))
+def test_an_overdue_device_with_several_periods_open_is_locked(kind: DeviceKind, code: str) -> None:
+    device = make_device(kind, lock_date=date(2026, 11, 9), report_from=date(2026, 9, 1))
+    assert device.overdue
     assert device.locked
     assert refused(lambda: device.report("007")) == code
     assert refused(lambda: device.clear("007", ciphertext(device))) == code
 
 
+def test_past_its_lock_date_it_is_still_reported_and_cleared_which_unlocks_it() -> None:
+    device = make_device(lock_date=date(2026, 11, 9))
+    assert (device.overdue, device.locked) == (True, False)
+    for name in ("004", "007"):
+        device.report(name)
+        device.clear(name, ciphertext(device, t=name))
+    assert not device.overdue
+
+
 def test_on_the_lock_date_itself_it_can_still_be_cleared() -> None:
     device = make_device(lock_date=NOW.date())
-    assert not device.locked
+    assert not device.overdue
     device.report("007")
     assert device.clear("007", ciphertext(device)).lock_date_after == date(2026, 12, 15)
 
@@ -238,7 +248,7 @@ def test_on_the_lock_date_itself_it_can_still_be_cleared() -> None:
 def test_the_drift_of_its_clock_decides() -> None:
     device = make_device(lock_date=NOW.date())
     device.state.clock_offset_seconds = 86400
-    assert device.locked
+    assert device.overdue
 
 
 def test_an_unlocked_device_follows_its_lock_dates_again_once_cleared() -> None:

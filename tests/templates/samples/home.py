@@ -38,8 +38,8 @@ HOME = HomePage(
         ),
         Task(
             "locked",
-            "孙丽华 · 设备已过锁死日期，需到办税厅处理",
-            "/clearing/operators/o4",
+            "孙丽华 · 设备已过锁死日期，不能开票",
+            "/help/locked?operator=o4",
             "处理步骤",
         ),
         Task(

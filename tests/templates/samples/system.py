@@ -14,6 +14,7 @@ from app.system.contexts import (
     HealthItem,
     HelpEntry,
     HelpPage,
+    LockedGuidePage,
     UpdateNotice,
 )
 
@@ -29,6 +30,9 @@ HELP = HelpPage(
         for code in device_codes().values()
     ),
 )
+
+
+LOCKED_GUIDE = LockedGuidePage("o4")
 
 
 HELP_FILTERED = replace(HELP, q="bureau.not_filed")
@@ -113,6 +117,7 @@ API_DOCS = ApiDocsPage(
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "api-docs": ("system/api_docs.html", API_DOCS, layout("/docs")),
     "help": ("help.html", HELP, layout("/help")),
+    "help-locked": ("help_locked.html", LOCKED_GUIDE, layout("/help/locked")),
     "help-filtered": ("help.html", HELP_FILTERED, layout("/help")),
     "about": ("about.html", ABOUT, layout("/about")),
     "error-404": ("error.html", NOT_FOUND, layout("")),

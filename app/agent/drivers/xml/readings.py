@@ -40,6 +40,7 @@ def device_info(answer: Answer) -> DeviceInfo:
             enabled_at=values.optional_moment(fields, "qysj"),
             version=fields.get("bbh", ""),
             machine_no=values.optional_number(fields, "kpjh") or 0,
+            locked="锁死" in fields.get("qtkzxx", ""),
         )
     except ValidationError as error:
         raise MessageInvalid("设备信息的内容无效") from error
