@@ -125,7 +125,7 @@ class CurrentScheme(SignedInScheme):
 
 
 class Permitted(CurrentScheme):
-    """The principal if it may do this; else the refusal is audited and answered 403."""
+    """The principal if it may do one of these; else the refusal is audited and answered 403."""
 
     def __init__(self, permission: Permission, *others: Permission) -> None:
         """With others: one of them is enough."""
@@ -184,6 +184,10 @@ DeviceRereader = Annotated[
     Principal, Depends(Permitted(Permission.DEVICES_WRITE, Permission.CLEARING_REQUEST))
 ]
 """Who may have a device read again: it changes nothing but what is known of it."""
+ClearingRetrier = Annotated[
+    Principal, Depends(Permitted(Permission.CLEARING_REQUEST, Permission.CLEARING_EXECUTE))
+]
+"""May submit or execute: what else a retry needs is known of the request (clearing.service.approval)."""
 ClearingReviewer = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REVIEW))]
 ClearingExecutor = Annotated[Principal, Depends(Permitted(Permission.CLEARING_EXECUTE))]
 BackupRestorer = Annotated[Principal, Depends(Permitted(Permission.BACKUP_RESTORE))]

@@ -62,6 +62,7 @@ class AuditAction(StrEnum):
     CLEARING_DECIDED = "clearing.decided"
     CLEARING_CONFIRMED = "clearing.confirmed"
     CLEARING_ATTACHED = "clearing.attached"
+    CLEARING_CHECKLIST_CHANGED = "clearing.checklist_changed"
     CLEARING_WARNINGS_ACCEPTED = "clearing.warnings_accepted"
     CLEARING_HANDED_OVER = "clearing.handed_over"
     CLEARING_EXPORTED = "clearing.exported"
@@ -164,6 +165,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.CLEARING_DECIDED: "人工认定清卡结果",
     AuditAction.CLEARING_CONFIRMED: "确认清卡成功",
     AuditAction.CLEARING_ATTACHED: "添加异常清卡附件",
+    AuditAction.CLEARING_CHECKLIST_CHANGED: "更改异常清卡清单",
     AuditAction.CLEARING_WARNINGS_ACCEPTED: "确认清卡提醒",
     AuditAction.CLEARING_HANDED_OVER: "移交清卡申请",
     AuditAction.CLEARING_EXPORTED: "导出清卡记录",

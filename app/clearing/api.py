@@ -12,6 +12,7 @@ from app.accounts.deps import (
     ClearingExecutor,
     ClearingParticipant,
     ClearingRequester,
+    ClearingRetrier,
     ClearingReviewer,
     Reader,
 )
@@ -28,6 +29,7 @@ from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.schemas import (
     AttachmentPublic,
+    ChecklistBody,
     ExecuteBody,
     RecordPublic,
     RejectBody,
@@ -35,7 +37,7 @@ from app.clearing.schemas import (
     RequestPublic,
     ReviewBody,
 )
-from app.clearing.service import attachments, caution, control, review, start
+from app.clearing.service import approval, attachments, caution, control, review, start
 from app.clearing.states import RequestState
 from app.core import sse
 from app.core.clock import Clock
@@ -213,6 +215,20 @@ def _stepped_up(
 SteppedUp = Annotated[Principal, Depends(_stepped_up)]
 
 
+def _retrier(
+    principal: ClearingRetrier,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    body: ExecuteBody | None = None,
+) -> Principal:
+    """The same of whoever may retry."""
+    return _stepped_up(principal, database, settings, clock, body)
+
+
+SteppedUpRetrier = Annotated[Principal, Depends(_retrier)]
+
+
 def _accept(
     session: Session,
     request: ClearingRequest,
@@ -244,7 +260,7 @@ def execute_request(
 
 @router.post("/clearing-requests/{request_id}/retry", status_code=202)
 def retry_request(
-    principal: SteppedUp,
+    principal: SteppedUpRetrier,
     session: Writing,
     request_id: UUID,
     clock: ClockDep,
@@ -253,9 +269,23 @@ def retry_request(
 ) -> RequestPublic:
     """Run a failed request again. Always safe: nothing that was done is done twice."""
     request = queries.request_for_change(session, request_id, principal)
-    _accept(session, request, body, principal, clock)
-    control.retry(session, request, principal=principal, clock=clock)
+    codes = body.accepted_warnings if body else None
+    approval.retry(session, request, principal=principal, accepted_warnings=codes, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
+    return request_public(session, request)
+
+
+@router.patch("/clearing-requests/{request_id}/checklist")
+def change_checklist(
+    principal: ClearingRequester,
+    session: Writing,
+    request_id: UUID,
+    clock: ClockDep,
+    body: ChecklistBody,
+) -> RequestPublic:
+    """Say which papers of an exceptional request that waits for its review are at hand."""
+    request = queries.request_for_change(session, request_id, principal)
+    attachments.tick(session, request, body.items, principal=principal, clock=clock)
     return request_public(session, request)
 
 

@@ -110,6 +110,14 @@ class ProofMissing(Conflict):
     remedy = "输入您的登录密码后再次提交；不想直接执行时请取消。"
 
 
+class RetryNeedsDecision(Forbidden):
+    """What it failed with was not known when it was approved."""
+
+    code = "review.retry"
+    title = "这次失败不在原来的审核范围内"
+    remedy = "先按失败原因处理；再由管理员验证密码后重试，或重新提交申请、再次审核。"
+
+
 class AttachmentRefused(Invalid):
     code = "clearing.attachment_refused"
     title = "附件不被接受"
@@ -121,7 +129,7 @@ class ExceptionalIncomplete(Conflict):
 
     code = "clearing.exceptional_incomplete"
     title = "异常清卡资料不齐"
-    remedy = "补齐清单中的资料并上传附件后再审核。"
+    remedy = "由申请人在申请页勾选备齐的资料并上传附件，然后再审核。"
 
 
 class HandoverBlocked(Conflict):

@@ -29,6 +29,7 @@ from app.clearing.schemas import (
     WarningPublic,
 )
 from app.clearing.states import BatchTask
+from app.contracts.faults import is_transient
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.invoices import figures
@@ -135,6 +136,7 @@ def error_public(request: ClearingRequest) -> ErrorPublic | None:
         code=request.error_code,
         message=request.error_message or "",
         remedy=request.error_remedy or "",
+        retryable=is_transient(request.error_code),
         device_code=request.error_device_code,
         device_message=request.error_device_message,
     )

@@ -134,8 +134,17 @@ class ErrorPublic(BaseModel):
     code: str
     message: str
     remedy: str
+    retryable: bool = Field(description="a later try may succeed without anybody doing anything")
     device_code: str | None = None
     device_message: str | None = None
+
+
+class ChecklistBody(BaseModel):
+    """PATCH …/checklist: the papers that are at hand, all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[ChecklistItem] = Field(max_length=len(ChecklistItem))
 
 
 class AttachmentPublic(BaseModel):

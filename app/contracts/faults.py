@@ -180,7 +180,7 @@ FAULTS: dict[str, FaultKind] = _kinds(
     (
         "bureau.mismatch",
         "申报与开票数据比对不符",
-        "更正申报；确需清卡的按异常清卡流程处理。",
+        "更正申报后重试；申报无误、税务机关同意放行的，按异常清卡提交。",
         False,
     ),
     ("bureau.pending", "税务端处理中", "税务端正在处理申报数据，稍后重试。", True),
@@ -193,6 +193,16 @@ FAULTS: dict[str, FaultKind] = _kinds(
         True,
     ),
 )
+
+
+_OURS = frozenset({"internal", "backup.failed"})
+"""Failures of this program that may be gone at the next try."""
+
+
+def is_transient(code: str) -> bool:
+    """Whether a later try may succeed without anybody doing anything: the one place that says so."""
+    kind = FAULTS.get(code)
+    return kind.retryable if kind is not None else code in _OURS
 
 
 def fault(

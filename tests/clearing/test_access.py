@@ -91,12 +91,13 @@ POST   /api/v1/clearing-requests/{request_id}/approve                           
 POST   /api/v1/clearing-requests/{request_id}/attachments                          request
 GET    /api/v1/clearing-requests/{request_id}/attachments/{attachment_id}          signed-in
 POST   /api/v1/clearing-requests/{request_id}/cancel                               take-part
+PATCH  /api/v1/clearing-requests/{request_id}/checklist                            request
 POST   /api/v1/clearing-requests/{request_id}/confirm                              request
 GET    /api/v1/clearing-requests/{request_id}/events                               signed-in
 POST   /api/v1/clearing-requests/{request_id}/execute                              admin
 GET    /api/v1/clearing-requests/{request_id}/pre-checks                           signed-in
 POST   /api/v1/clearing-requests/{request_id}/reject                               review
-POST   /api/v1/clearing-requests/{request_id}/retry                                admin
+POST   /api/v1/clearing-requests/{request_id}/retry                                request
 GET    /api/v1/devices                                                             signed-in
 POST   /api/v1/devices                                                             admin
 GET    /api/v1/devices/discovered                                                  admin
@@ -198,10 +199,11 @@ GET    /clearing/requests/{request_id}/now                                      
 POST   /clearing/requests/{request_id}/approve                                     review
 POST   /clearing/requests/{request_id}/attachments                                 request
 POST   /clearing/requests/{request_id}/cancel                                      take-part
+POST   /clearing/requests/{request_id}/checklist                                   request
 POST   /clearing/requests/{request_id}/confirm                                     request
 POST   /clearing/requests/{request_id}/execute                                     admin
 POST   /clearing/requests/{request_id}/reject                                      review
-POST   /clearing/requests/{request_id}/retry                                       admin
+POST   /clearing/requests/{request_id}/retry                                       request
 GET    /devices                                                                    signed-in
 GET    /devices/agents                                                             admin
 POST   /devices/agents                                                             admin
@@ -217,6 +219,7 @@ POST   /devices/{device_id}/retire                                              
 GET    /docs                                                                       everybody
 GET    /healthz                                                                    everybody
 GET    /help                                                                       signed-in
+GET    /help/locked                                                                signed-in
 GET    /inspections                                                                signed-in
 POST   /inspections                                                                admin
 GET    /inspections/{inspection_id}                                                signed-in

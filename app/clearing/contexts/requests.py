@@ -60,6 +60,8 @@ class RequestActions:
     retry: bool = False
     confirm: bool = False
     attach: bool = False
+    tick: bool = False
+    ask_exception: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class RequestPage:
     at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
     and "form". `key` is the idempotency key of the dialogs' forms. `outcome` is what the end came to
     (cleared, partial, already; "" not known), said in words with what is left and until when.
+    `retry_by` says of a failed request
+    that this person may not try again who may: requester, admin; else "".
     """
 
     id: str
@@ -122,6 +126,7 @@ class RequestPage:
     checks: tuple[CheckItem, ...] = ()
     checked_at: datetime | None = None
     events_url: str = ""
+    retry_by: str = ""
     dialog_open: str = ""
     comment: str = ""
     errors: dict[str, str] = field(default_factory=dict)

@@ -108,8 +108,12 @@ async def operator_page(
     clock: ClockDep,
     check: Annotated[bool, Query()] = False,
     confirm: Annotated[bool, Query()] = False,
+    exceptional: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
-    """The page; with `check` the pre-checks are run on the devices now, changing nothing."""
+    """The page; with `check` the pre-checks are run on the devices now, changing nothing.
+
+    `confirm` opens the dialog, `exceptional` for an exceptional request.
+    """
     checks: list[prechecks.Check] = []
     if check:
         examiner = Examiner(database, request.app.state.agents, settings, clock)
@@ -118,7 +122,9 @@ async def operator_page(
     def work() -> HTMLResponse:
         with database.reading() as session:
             page = build(session, operator_id, principal, settings, clock, checks=checks)
-            return render(request, "clearing/operator.html", replace(page, dialog_open=confirm))
+            form = replace(page.form, exceptional=exceptional)
+            page = replace(page, dialog_open=confirm, form=form)
+            return render(request, "clearing/operator.html", page)
 
     return await run_in_threadpool(work)
 

@@ -12,6 +12,7 @@ from app.accounts.deps import (
     ClearingExecutor,
     ClearingParticipant,
     ClearingRequester,
+    ClearingRetrier,
     ClearingReviewer,
     Reader,
 )
@@ -20,7 +21,8 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
-from app.clearing.service import attachments, caution, control, review
+from app.clearing.service import approval, attachments, caution, control, review
+from app.clearing.states import ChecklistItem
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.routing import Router
@@ -133,7 +135,7 @@ def reject(
 def retry(
     request_id: UUID,
     request: Request,
-    principal: ClearingExecutor,
+    principal: ClearingRetrier,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
@@ -143,13 +145,31 @@ def retry(
     """重试: always safe. What stopped it for want of a confirmation is confirmed here."""
 
     def change(session: Session, found: ClearingRequest) -> None:
-        caution.accept(session, found, accepted_warnings, principal=principal, clock=clock)
-        control.retry(session, found, principal=principal, clock=clock)
+        approval.retry(
+            session, found, principal=principal, accepted_warnings=accepted_warnings, clock=clock
+        )
 
     def check() -> None:
         verify_step_up(database, principal, password, settings=settings, clock=clock)
 
     return _do(request, request_id, database, principal, clock, "retry", change, check)
+
+
+@router.post("/checklist")
+def tick(
+    request_id: UUID,
+    request: Request,
+    principal: ClearingRequester,
+    database: DatabaseDep,
+    clock: ClockDep,
+    checklist: Annotated[list[ChecklistItem] | None, Form(max_length=len(ChecklistItem))] = None,
+) -> Response:
+    """Say which papers of an exceptional request are at hand."""
+
+    def change(session: Session, found: ClearingRequest) -> None:
+        attachments.tick(session, found, checklist or (), principal=principal, clock=clock)
+
+    return _do(request, request_id, database, principal, clock, "", change)
 
 
 @router.post("/attachments")

@@ -22,7 +22,7 @@ from app.clearing.contexts import (
 from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, ClearingTarget
 from app.clearing.outcomes import from_json, sentence
 from app.clearing.outcomes import of_record as outcome_of_record
-from app.clearing.service import control
+from app.clearing.service import approval, attachments, control
 from app.clearing.states import (
     EXECUTABLE_STATES,
     FINAL_STATES,
@@ -95,7 +95,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         backup=backup_ref(session, request.backup_id),
         records=tuple(_record_ref(record) for record in records),
         failure=_failure(request),
-        actions=_actions(request, principal),
+        actions=_actions(session, request, principal),
         key=new_token(128),
         outcome=_outcome(request, succeeded),
         outcome_said=sentence(from_json(request.cleared) or (), left),
@@ -114,6 +114,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         warnings=tuple(WarningItem(**one) for one in request.open_warnings),
         checks=tuple(_check(one) for one in checks),
         checked_at=checks[0].at if checks else None,
+        retry_by=_retry_by(session, request, principal),
         events_url=""
         if request.state in FINAL_STATES
         else f"/api/v1/clearing-requests/{request.id}/events?after={after}",
@@ -189,7 +190,13 @@ def _failure(request: ClearingRequest) -> Failure | None:
     )
 
 
-def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
+def _retry_by(session: Session, request: ClearingRequest, principal: Principal) -> str:
+    if request.state not in RETRYABLE_STATES or approval.may_retry(session, request, principal):
+        return ""
+    return "requester" if approval.covers(request) else "admin"
+
+
+def _actions(session: Session, request: ClearingRequest, principal: Principal) -> RequestActions:
     state = request.state
     executes = principal.can(Permission.CLEARING_EXECUTE)
     own = request.requested_by == str(principal.id)
@@ -203,6 +210,10 @@ def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
         and state is RequestState.SUBMITTED
         and principal.can(Permission.CLEARING_REQUEST)
         and control.may_take_part(request, principal),
+        ask_exception=principal.can(Permission.CLEARING_REQUEST)
+        and request.error_code == "bureau.mismatch"
+        and not request.exceptional,
+        tick=attachments.may_tick(request, principal),
         approve=reviews,
         reject=reviews,
         execute=executes
@@ -210,6 +221,6 @@ def _actions(request: ClearingRequest, principal: Principal) -> RequestActions:
         and not (request.exceptional and state is RequestState.SUBMITTED),
         cancel=control.may_take_part(request, principal)
         and RequestState.CANCELLED in TRANSITIONS[state],
-        retry=executes and state in RETRYABLE_STATES,
+        retry=approval.may_retry(session, request, principal),
         confirm=state is RequestState.SUCCEEDED and (own or principal.can(Permission.ADMIN)),
     )

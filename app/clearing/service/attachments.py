@@ -1,9 +1,10 @@
-"""Documents of an exceptional request (异常清卡): product.md section 5, rule 8."""
+"""Checklist and documents of an exceptional request (异常清卡): product.md section 5, rule 8."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.accounts.principal import Principal
+from app.accounts.principal import Permission, Principal
 from app.audit.actions import AuditAction
 from app.clearing import errors, queries
 from app.clearing.models import ClearingAttachment, ClearingRequest
@@ -11,6 +12,7 @@ from app.clearing.service import control
 from app.clearing.states import ChecklistItem, RequestState
 from app.core.clock import Clock
 from app.core.db import Session
+from app.errors import Forbidden
 
 MAX_BYTES = 5 << 20
 MAX_COUNT = 20
@@ -82,6 +84,35 @@ def attach(
         sha256=attachment.sha256,
     )
     return attachment
+
+
+def may_tick(request: ClearingRequest, principal: Principal) -> bool:
+    """Whether this principal may change the checklist now: who asked for it, or an admin."""
+    own = request.requested_by == str(principal.id)
+    waits = request.exceptional and request.state is RequestState.SUBMITTED
+    return waits and (own or principal.can(Permission.ADMIN))
+
+
+def tick(
+    session: Session,
+    request: ClearingRequest,
+    items: Collection[ChecklistItem],
+    *,
+    principal: Principal,
+    clock: Clock,
+) -> None:
+    """Have exactly these items of the checklist ticked, while the request waits for its review."""
+    if not request.exceptional or request.state is not RequestState.SUBMITTED:
+        raise errors.RequestState("只能更改待审核的异常清卡申请的清单")
+    if not may_tick(request, principal):
+        raise Forbidden("只有申请人可以更改清单")
+    ticked = [item.value for item in ChecklistItem if item in items]
+    if ticked == request.checklist:
+        return
+    request.checklist, request.updated_at = ticked, clock()
+    session.add(request)
+    action = AuditAction.CLEARING_CHECKLIST_CHANGED
+    control.record(session, request, principal, action, clock, checklist=",".join(ticked))
 
 
 def require_complete(session: Session, request: ClearingRequest) -> None:

@@ -196,9 +196,16 @@ def _sum_up(session: Session, request: ClearingRequest) -> Outcome | None:
 def _show(request: ClearingRequest, failure: Failure) -> None:
     request.error_code = failure.code
     request.error_message = failure.message[:500]
-    request.error_remedy = failure.remedy[:500]
+    request.error_remedy = _remedy(request, failure)[:500]
     request.error_device_code = failure.device_code[:80] or None
     request.error_device_message = failure.device_message[:500] or None
+
+
+def _remedy(request: ClearingRequest, failure: Failure) -> str:
+    """Of an exceptional request it is no remedy to make one."""
+    if request.exceptional and failure.code == "bureau.mismatch":
+        return "更正申报；申报无误的，携带本申请的资料到主管税务机关办理，放行后重试。"
+    return failure.remedy
 
 
 def _audit(

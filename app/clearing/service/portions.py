@@ -19,7 +19,7 @@ from app.clearing import queries
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.errors import AskerGone
 from app.clearing.models import ClearingBatch, ClearingBatchOrder
-from app.clearing.service import batch_members, caution, control
+from app.clearing.service import approval, batch_members, caution, control
 from app.clearing.states import BatchTask
 from app.core.clock import Clock
 from app.core.db import Database, Session
@@ -121,9 +121,13 @@ def _retry(work: _Work, request_id: UUID, gone: bool) -> None:
     request = queries.locked_request(work.session, request_id)
 
     def retry() -> None:
-        accepted = work.order.wanted["accepted_warnings"]
-        caution.accept(work.session, request, accepted, principal=work.asker, clock=work.clock)
-        control.retry(work.session, request, principal=work.asker, clock=work.clock)
+        approval.retry(
+            work.session,
+            request,
+            principal=work.asker,
+            accepted_warnings=work.order.wanted["accepted_warnings"],
+            clock=work.clock,
+        )
 
     error = AskerGone() if gone else _attempt(work.session, retry)
     if error is not None:
