@@ -91,6 +91,7 @@ FEATURES = (
         routers=(
             "records_api",  # before `api`, whose /clearing-records/{id} would take `export` for an id
             "api",
+            "papers_api",
             "preview_api",
             "batch_api",
             "handover_api",

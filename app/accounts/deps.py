@@ -188,6 +188,10 @@ ClearingRetrier = Annotated[
     Principal, Depends(Permitted(Permission.CLEARING_REQUEST, Permission.CLEARING_EXECUTE))
 ]
 """May submit or execute: what else a retry needs is known of the request (clearing.service.approval)."""
+DraftsWriter = Annotated[
+    Principal, Depends(Permitted(Permission.CLEARING_REQUEST, Permission.DEVICES_WRITE))
+]
+"""May finish or delete drafts: they stand against the clearings people submit."""
 ClearingReviewer = Annotated[Principal, Depends(Permitted(Permission.CLEARING_REVIEW))]
 ClearingExecutor = Annotated[Principal, Depends(Permitted(Permission.CLEARING_EXECUTE))]
 BackupRestorer = Annotated[Principal, Depends(Permitted(Permission.BACKUP_RESTORE))]

@@ -48,6 +48,8 @@ class AuditAction(StrEnum):
     INVOICE_CREATED = "invoice.created"
     INVOICE_IMPORTED = "invoice.imported"
     INVOICE_CHANGED = "invoice.changed"
+    INVOICE_ISSUED = "invoice.issued"
+    INVOICE_DELETED = "invoice.deleted"
     CLEARING_SUBMITTED = "clearing.submitted"
     CLEARING_APPROVED = "clearing.approved"
     CLEARING_REJECTED = "clearing.rejected"
@@ -151,6 +153,8 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.INVOICE_CREATED: "新增发票",
     AuditAction.INVOICE_IMPORTED: "导入发票",
     AuditAction.INVOICE_CHANGED: "修改发票",
+    AuditAction.INVOICE_ISSUED: "草稿开具完成",
+    AuditAction.INVOICE_DELETED: "删除草稿",
     AuditAction.CLEARING_SUBMITTED: "提交清卡申请",
     AuditAction.CLEARING_APPROVED: "通过清卡申请",
     AuditAction.CLEARING_REJECTED: "驳回清卡申请",

@@ -1,10 +1,9 @@
 """REST API of clearing: requests, their progress, records, and the pre-checks of an operator."""
 
 from typing import Annotated
-from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Response, UploadFile
+from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -28,8 +27,6 @@ from app.clearing.models import ClearingRequest
 from app.clearing.public import record_public, request_public, requests_public
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.schemas import (
-    AttachmentPublic,
-    ChecklistBody,
     ExecuteBody,
     RecordPublic,
     RejectBody,
@@ -37,7 +34,7 @@ from app.clearing.schemas import (
     RequestPublic,
     ReviewBody,
 )
-from app.clearing.service import approval, attachments, caution, control, review, start
+from app.clearing.service import approval, caution, control, review, start
 from app.clearing.states import RequestState
 from app.core import sse
 from app.core.clock import Clock
@@ -273,43 +270,6 @@ def retry_request(
     approval.retry(session, request, principal=principal, accepted_warnings=codes, clock=clock)
     response.headers["Location"] = f"/api/v1/clearing-requests/{request.id}"
     return request_public(session, request)
-
-
-@router.patch("/clearing-requests/{request_id}/checklist")
-def change_checklist(
-    principal: ClearingRequester,
-    session: Writing,
-    request_id: UUID,
-    clock: ClockDep,
-    body: ChecklistBody,
-) -> RequestPublic:
-    """Say which papers of an exceptional request that waits for its review are at hand."""
-    request = queries.request_for_change(session, request_id, principal)
-    attachments.tick(session, request, body.items, principal=principal, clock=clock)
-    return request_public(session, request)
-
-
-@router.post("/clearing-requests/{request_id}/attachments", status_code=201)
-def add_attachment(
-    principal: ClearingRequester,
-    session: Writing,
-    request_id: UUID,
-    clock: ClockDep,
-    file: UploadFile,
-) -> AttachmentPublic:
-    """Attach a document to an exceptional request that waits for its review."""
-    request = queries.request_for_change(session, request_id, principal)
-    upload = attachments.Upload(file.filename or "", file.file.read(attachments.MAX_BYTES + 1))
-    kept = attachments.attach(session, request, upload, principal=principal, clock=clock)
-    return AttachmentPublic.model_validate(kept)
-
-
-@router.get("/clearing-requests/{request_id}/attachments/{attachment_id}", response_class=Response)
-def get_attachment(session: Reading, request: VisibleRequest, attachment_id: UUID) -> Response:
-    """The document itself, to be saved and never shown in place."""
-    found = queries.attachment(session, request.id, attachment_id)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}"}
-    return Response(found.content, media_type=found.media_type, headers=headers)
 
 
 @router.post("/clearing-requests/{request_id}/cancel")

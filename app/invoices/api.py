@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from app.accounts.deps import DevicesWriter, Reader
+from app.accounts.deps import DevicesWriter, DraftsWriter, Reader
 from app.contracts.devices import InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.etags import IfMatch, set_etag
@@ -13,9 +13,9 @@ from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClockDep, Paging, Reading, Writing
-from app.invoices import queries, service
+from app.invoices import drafts, queries, service
 from app.invoices.models import ClearingStatus, Invoice
-from app.invoices.schemas import InvoiceCreate, InvoicePublic, InvoiceUpdate
+from app.invoices.schemas import DraftIssue, InvoiceCreate, InvoicePublic, InvoiceUpdate
 
 router = Router(prefix="/invoices", tags=["发票"])
 
@@ -89,6 +89,31 @@ def change_invoice(
         session, invoice_id, data=data, principal=principal, at=clock(), if_match=if_match
     )
     return _answer(response, invoice)
+
+
+@router.post("/{invoice_id}/issue")
+def issue_draft(
+    invoice_id: UUID,
+    data: DraftIssue,
+    session: Writing,
+    principal: DraftsWriter,
+    clock: ClockDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> InvoicePublic:
+    """Make a draft the invoice that was issued from it."""
+    invoice = drafts.issue(
+        session, invoice_id, data=data, principal=principal, at=clock(), if_match=if_match
+    )
+    return _answer(response, invoice)
+
+
+@router.delete("/{invoice_id}", status_code=204)
+def delete_draft(
+    invoice_id: UUID, session: Writing, principal: DraftsWriter, clock: ClockDep
+) -> None:
+    """Remove a draft; an issued invoice stays."""
+    drafts.delete(session, invoice_id, principal=principal, at=clock())
 
 
 def _answer(response: Response, invoice: Invoice) -> InvoicePublic:

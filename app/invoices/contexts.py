@@ -35,6 +35,7 @@ class InvoicesPage:
     clearing_status: str
     device_id: str
     operator_id: str
+    draft: str
     limit: int
     rows: tuple[InvoiceRow, ...]
     pager: Pager
@@ -42,8 +43,22 @@ class InvoicesPage:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueInput:
+    """What was issued from a draft, as it stands in the fields."""
+
+    code: str = ""
+    number: str = ""
+    issued_at: str = ""
+    amount: str = ""
+    tax: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InvoicePage:
-    """invoices/detail.html. `revision` is the row's when the page was made."""
+    """invoices/detail.html. `revision` is the row's when the page was made.
+
+    `draft_dialog` names the dialog of a draft that is shown at once: issue, delete or "".
+    """
 
     invoice: InvoiceRow
     period: str
@@ -54,6 +69,9 @@ class InvoicePage:
     cleared_by_record_id: str
     revision: int
     can_change: bool = False
+    can_finish: bool = False
+    form: IssueInput = IssueInput()
+    draft_dialog: str = ""
     dialog_open: bool = False
     reason: str = ""
     errors: dict[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -35,6 +36,21 @@ def visible(session: Session, invoice_id: UUID, principal: Principal) -> Invoice
 def invoice_for_change(session: Session, invoice_id: UUID, *, principal: Principal) -> Invoice:
     """The same, locked until the transaction ends."""
     return _one(session, invoice_id, principal, lock=True)
+
+
+def drafts_issued(session: Session, device_ids: Iterable[UUID]) -> list[Invoice]:
+    """The drafts of these devices whose type, code and number an issued invoice of the device has."""
+    issued = aliased(Invoice)
+    same = [
+        col(getattr(issued, name)) == col(getattr(Invoice, name))
+        for name in ("device_id", "invoice_type", "code", "number")
+    ]
+    query = (
+        select(Invoice)
+        .join(issued, sa.and_(*same, col(issued.draft).is_(False)))
+        .where(col(Invoice.device_id).in_(list(device_ids)), col(Invoice.draft).is_(True))
+    )
+    return list(session.exec(query))
 
 
 def list_invoices(

@@ -65,6 +65,17 @@ class InvoiceCreate(Input):
         return self
 
 
+class DraftIssue(Input):
+    """POST /invoices/{id}/issue: what was issued. What is left out stays as the draft has it."""
+
+    code: InvoiceCode = ""
+    number: Annotated[InvoiceNumber, Field(min_length=8)]
+    issued_at: IssuedAt | None = None
+    amount: Amount | None = None
+    tax: Amount | None = None
+    uploaded: bool = False
+
+
 class InvoiceUpdate(Input):
     """Correct 清卡状态 by hand, when it could not be updated automatically."""
 

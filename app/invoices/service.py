@@ -27,7 +27,8 @@ from app.devices import queries as devices_queries
 from app.devices.agent_client import AgentFault
 from app.devices.models import Device, DeviceState
 from app.errors import Conflict, Invalid, NotFound
-from app.invoices import queries, total_queries
+from app.invoices import drafts, queries, total_queries
+from app.invoices.drafts import InvoiceExists
 from app.invoices.models import ClearingStatus, Invoice
 from app.invoices.schemas import InvoiceCreate, InvoiceUpdate
 
@@ -36,14 +37,6 @@ _BATCH = 500
 
 _FROM_DEVICE = ("issued_at", "period", "amount", "tax", "status", "uploaded", "buyer_tax_no")
 """What an invoice read from a device again brings up to date; its clearing status is ours."""
-
-
-class InvoiceExists(Conflict):
-    """Type, code and number name one invoice of a device."""
-
-    code = "invoice.exists"
-    title = "该发票已在台账中"
-    remedy = "请在发票台账中查找该号码。"
 
 
 class DraftNotCleared(Conflict):
@@ -66,8 +59,13 @@ class Cleared:
 def create_invoice(
     session: Session, *, data: InvoiceCreate, principal: Principal, at: datetime
 ) -> Invoice:
-    """Add an invoice to the ledger. Raises Invalid for an unknown device, InvoiceExists."""
+    """Add an invoice to the ledger; one that a draft was made for beforehand takes the draft's place.
+
+    Raises Invalid for an unknown device, InvoiceExists.
+    """
     device = _device(session, data.device_id, principal)
+    if (draft := drafts.of_issued(session, data)) is not None:
+        return drafts.become(session, draft, data.model_dump(exclude_unset=True), principal, at)
     invoice = Invoice(
         **data.model_dump(exclude={"issued_at"}),
         issued_at=data.issued_at.astimezone(UTC),
@@ -182,6 +180,7 @@ def import_from_device(
         session.connection().execute(upsert, batch)
         written += len(batch)
     _forget(session)
+    drafts.remove_issued(session, [device.id], at=at)
     return written
 
 

@@ -118,8 +118,10 @@ GET    /api/v1/inspections/{inspection_id}/report                               
 GET    /api/v1/invoices                                                            signed-in
 POST   /api/v1/invoices                                                            admin
 POST   /api/v1/invoices/import                                                     admin
+DELETE /api/v1/invoices/{invoice_id}                                               request
 GET    /api/v1/invoices/{invoice_id}                                               signed-in
 PATCH  /api/v1/invoices/{invoice_id}                                               admin
+POST   /api/v1/invoices/{invoice_id}/issue                                         request
 GET    /api/v1/me                                                                  signed-in
 GET    /api/v1/notification-channels                                               admin
 POST   /api/v1/notification-channels                                               admin
@@ -236,6 +238,8 @@ POST   /invoices/reconciliations/{run_id}/again                                 
 POST   /invoices/reconciliations/{run_id}/differences/{difference_id}              signed-in
 GET    /invoices/{invoice_id}                                                      signed-in
 POST   /invoices/{invoice_id}                                                      admin
+POST   /invoices/{invoice_id}/delete                                               request
+POST   /invoices/{invoice_id}/issue                                                request
 GET    /login                                                                      everybody
 POST   /login                                                                      everybody
 POST   /logout                                                                     signed-in

@@ -18,6 +18,7 @@ from app.contracts.periods import Period
 from app.core.clock import local_date
 from app.core.db import Session, dialect_name
 from app.core.ids import new_id
+from app.invoices import drafts
 from app.invoices.importing.columns import Column
 from app.invoices.importing.rows import Row
 from app.invoices.importing.staging import Staged
@@ -62,6 +63,7 @@ def write(
     for one in chunk:
         if one.row.invoice.draft:
             _write_draft(session, one, written, at)
+    drafts.remove_issued(session, {key[0] for key in issued}, at=at)
     return written
 
 

@@ -8,21 +8,20 @@ from fastapi import Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import DevicesWriter, Reader
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Permission
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
-from app.core.db import Session
 from app.core.etags import etag_of
 from app.core.forms import blank_is_none, pager, parse
 from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading
-from app.devices.models import Device
 from app.enterprises.pages import messages
 from app.errors import QingkaError
 from app.invoices import queries, service
-from app.invoices.contexts import InvoicePage, InvoiceRow, InvoicesPage
-from app.invoices.models import ClearingStatus, Invoice
+from app.invoices.contexts import InvoicesPage
+from app.invoices.models import ClearingStatus
+from app.invoices.pages import detail
 from app.invoices.schemas import InvoiceUpdate
 
 BASE = "/invoices"
@@ -40,10 +39,12 @@ class Filters:
     clearing_status: Annotated[ClearingStatus | None, Query(), blank_is_none] = None
     device_id: Annotated[UUID | None, Query(), blank_is_none] = None
     operator_id: Annotated[UUID | None, Query(), blank_is_none] = None
+    draft: Annotated[bool | None, Query(), blank_is_none] = None
 
     def texts(self) -> dict[str, str]:
         """Each as text, empty for none."""
-        return {name: str(getattr(self, name) or "") for name in self.__slots__}
+        texts = {name: str(getattr(self, name) or "") for name in self.__slots__}
+        return {**texts, "draft": "1" if self.draft else ""}
 
 
 @router.get("")
@@ -61,7 +62,7 @@ def ledger(
     page = InvoicesPage(
         **texts,
         limit=paging.limit,
-        rows=tuple(_row(invoice) for invoice in found.items),
+        rows=tuple(detail.row(invoice) for invoice in found.items),
         pager=pager(BASE, {**texts, "limit": paging.limit}, paging, found.next_cursor),
         can_import=principal.can(Permission.DEVICES_WRITE),
     )
@@ -76,9 +77,11 @@ def invoice_page(
     principal: Reader,
     confirm: bool = False,
 ) -> HTMLResponse:
-    """One invoice; ?confirm=1 shows the form that corrects it."""
-    page = _page(session, invoice_id, principal)
-    return render(request, "invoices/detail.html", replace(page, dialog_open=confirm))
+    """One invoice; ?confirm=1 shows the form that corrects it, ?issue=1 and ?delete=1 those of a draft."""
+    page = detail.build(session, invoice_id, principal)
+    asked = next((name for name in detail.DIALOGS if name in request.query_params), "")
+    page = replace(page, dialog_open=confirm, draft_dialog=asked)
+    return render(request, "invoices/detail.html", page)
 
 
 @router.post("/{invoice_id}")
@@ -94,7 +97,7 @@ def correct(
 ) -> Response:
     """Correct 清卡状态 by hand, with a reason."""
     with database.reading() as session:
-        before = _page(session, invoice_id, principal)
+        before = detail.build(session, invoice_id, principal)
     try:
         data = parse(InvoiceUpdate, {"clearing_status": clearing_status, "reason": reason})
         with database.transaction() as session:
@@ -110,36 +113,3 @@ def correct(
         page = replace(before, dialog_open=True, reason=reason, errors=messages(error))
         return render(request, "invoices/detail.html", page, status_code=error.status)
     return redirect(f"{BASE}/{invoice_id}", flash="清卡状态已更正，已写入审计记录")
-
-
-def _row(invoice: Invoice) -> InvoiceRow:
-    return InvoiceRow(
-        id=str(invoice.id),
-        invoice_type=invoice.invoice_type,
-        code=invoice.code,
-        number=invoice.number,
-        issued_at=invoice.issued_at,
-        buyer_name=invoice.buyer_name,
-        amount=invoice.amount,
-        tax=invoice.tax,
-        status=invoice.status,
-        uploaded=invoice.uploaded,
-        draft=invoice.draft,
-        clearing_status=invoice.clearing_status,
-    )
-
-
-def _page(session: Session, invoice_id: UUID, principal: Principal) -> InvoicePage:
-    invoice = queries.visible(session, invoice_id, principal)
-    device = session.get_one(Device, invoice.device_id)
-    return InvoicePage(
-        invoice=_row(invoice),
-        period=invoice.period,
-        buyer_tax_no=invoice.buyer_tax_no,
-        device_id=str(device.id),
-        device_number=device.number,
-        operator_id=str(invoice.operator_id),
-        cleared_by_record_id=str(invoice.cleared_by_record_id or ""),
-        revision=invoice.revision,
-        can_change=principal.can(Permission.DEVICES_WRITE) and not invoice.draft,
-    )

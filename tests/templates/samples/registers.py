@@ -138,6 +138,7 @@ INVOICES = InvoicesPage(
     "",
     "d1",
     "o0",
+    "",
     50,
     (
         INVOICE,
@@ -149,7 +150,7 @@ INVOICES = InvoicesPage(
 )
 
 
-INVOICES_EMPTY = InvoicesPage("", "", "", "", "", "", 50, (), Pager())
+INVOICES_EMPTY = InvoicesPage("", "", "", "", "", "", "1", 50, (), Pager())
 
 
 INVOICE_PAGE = InvoicePage(
