@@ -19,7 +19,7 @@ from app.devices.agent_client import AgentFault
 from app.devices.models import Device, DeviceState
 from app.devices.service import register
 from app.errors import Invalid, PreconditionFailed
-from app.invoices import queries, service
+from app.invoices import drafts, queries, service
 from app.invoices.models import ClearingStatus, Invoice
 from app.invoices.schemas import InvoiceCreate, InvoiceUpdate
 
@@ -74,7 +74,7 @@ def test_type_code_and_number_are_one_invoice_but_drafts_have_none_yet(
         ):
             service.create_invoice(session, data=data, principal=admin, at=now)
         again = _data(device)
-    with pytest.raises(service.InvoiceExists), any_database.transaction() as session:
+    with pytest.raises(drafts.InvoiceExists), any_database.transaction() as session:
         service.create_invoice(session, data=again, principal=admin, at=now)
 
 
