@@ -11,7 +11,7 @@ from app.agent.config import AgentConfig, ConfigError, DeviceConfig, load_config
 from app.agent.drivers.registry import build_driver
 from app.agent.events import EventBuffer
 from app.agent.journal import Journal
-from app.agent.managed import ManagedDevice
+from app.agent.managed import ManagedDevice, PasswordInUse
 from app.agent.operations.base import Timing
 from app.agent.passwords import device_password
 from app.agent.ports import Port, WorkerPool
@@ -25,17 +25,23 @@ def build_agent(
     config: Path | AgentConfig, data_dir: Path, token: str | TokenHash, *, clock: Clock = utc_now
 ) -> tuple[FastAPI, Runtime]:
     """The agent's app and its runtime, not yet started. Raises `ConfigError`."""
+    path = config if isinstance(config, Path) else None
     settings = load_config(config) if isinstance(config, Path) else config
-    runtime = build_runtime(settings, settings.data_dir or data_dir, clock=clock)
+    runtime = build_runtime(settings, settings.data_dir or data_dir, clock=clock, path=path)
     return create_agent_app(runtime, token), runtime
 
 
-def build_runtime(config: AgentConfig, data_dir: Path, *, clock: Clock = utc_now) -> Runtime:
-    """The runtime of these devices, with its journal in `data_dir`. Raises `ConfigError`."""
+def build_runtime(
+    config: AgentConfig, data_dir: Path, *, clock: Clock = utc_now, path: Path | None = None
+) -> Runtime:
+    """The runtime of these devices, with its journal in `data_dir`. Raises `ConfigError`.
+
+    `path` is the file the configuration is from: a password corrected in it is taken up.
+    """
     pool, events = WorkerPool(), EventBuffer()
     ports: dict[str, Port] = {}
     devices = [
-        _device(config, item, ports.setdefault(item.port_key, Port(pool)), events, clock)
+        _device(config, item, path, ports.setdefault(item.port_key, Port(pool)), events, clock)
         for item in config.device
     ]
     return Runtime(
@@ -51,7 +57,12 @@ def build_runtime(config: AgentConfig, data_dir: Path, *, clock: Clock = utc_now
 
 
 def _device(
-    config: AgentConfig, item: DeviceConfig, port: Port, events: EventBuffer, clock: Clock
+    config: AgentConfig,
+    item: DeviceConfig,
+    path: Path | None,
+    port: Port,
+    events: EventBuffer,
+    clock: Clock,
 ) -> ManagedDevice:
     simulated = config.is_simulated(item)
     password = device_password(item, simulated=simulated)
@@ -61,10 +72,23 @@ def _device(
         build_driver(complete, password),
         port,
         simulated=simulated,
-        has_password=bool(password),
+        password=PasswordInUse(
+            password,
+            lambda: device_password(_as_configured(item, path), simulated=simulated),
+            lambda corrected: build_driver(complete, corrected),
+        ),
         clock=clock,
         publish=events.add,
     )
+
+
+def _as_configured(item: DeviceConfig, path: Path | None) -> DeviceConfig:
+    """The device as its file describes it now. Raises `ConfigError`."""
+    if path is None:
+        return item
+    place = item.port_key, item.number
+    found = (one for one in load_config(path).device if (one.port_key, one.number) == place)
+    return next(found, item)
 
 
 def _journal(data_dir: Path, clock: Clock) -> Journal:

@@ -5,7 +5,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TypeVar
 
-from app.agent.config import DeviceConfig
+from app.agent.config import ConfigError, DeviceConfig
 from app.agent.drivers.base import Capability, DeviceRefused, Driver, DriverError
 from app.agent.ports import Port
 from app.contracts.devices import (
@@ -21,6 +21,7 @@ from app.contracts.devices import (
 from app.contracts.faults import fault
 from app.contracts.operations import Fault
 from app.core.clock import Clock
+from app.core.logging import get_logger
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ _LEAST_TRIES = 2
 _MOST_FAILURES = 3
 """Wrong passwords in a row after which reads stop, where the device does not tell the tries left."""
 _GONE = frozenset({"device.disconnected", "device.timeout"})
+_log = get_logger(__name__)
+
 _FAULTY = frozenset(
     {
         "device.password_wrong",
@@ -41,6 +44,37 @@ _FAULTY = frozenset(
 )
 
 
+class PasswordInUse:
+    """The password a device's driver works with, and how a corrected one is taken up without a restart.
+
+    `read` gives what is configured now (file, keyring or configuration), `build` a driver with it.
+    """
+
+    def __init__(
+        self, password: str, read: Callable[[], str], build: Callable[[str], Driver]
+    ) -> None:
+        self._password = password
+        self._read = read
+        self._build = build
+
+    @property
+    def known(self) -> bool:
+        """Whether one is configured."""
+        return bool(self._password)
+
+    def corrected(self) -> Driver | None:
+        """A driver with the password as it is configured now; None when it is still the same."""
+        try:
+            password = self._read()
+        except ConfigError as error:
+            _log.warning("password_not_readable", reason=str(error))
+            return None
+        if not password or password == self._password:
+            return None
+        self._password = password
+        return self._build(password)
+
+
 class ManagedDevice:
     """Its driver is used on its port only; the state may be read from any thread."""
 
@@ -51,7 +85,7 @@ class ManagedDevice:
         port: Port,
         *,
         simulated: bool,
-        has_password: bool,
+        password: PasswordInUse,
         clock: Clock,
         publish: Callable[[AgentEvent], None],
     ) -> None:
@@ -59,8 +93,8 @@ class ManagedDevice:
         self.driver = driver
         self.port = port
         self.simulated = simulated
-        self._has_password = has_password
-        self._standing = None if has_password else fault("device.password_missing")
+        self._password = password
+        self._standing = None if password.known else fault("device.password_missing")
         self._clock = clock
         self._publish = publish
         self._lock = Lock()
@@ -226,10 +260,21 @@ class ManagedDevice:
             )
 
     def _require_password(self) -> None:
-        if not self._has_password:
+        self._take_corrected_password()
+        if not self._password.known:
             raise DeviceRefused(fault("device.password_missing"))
 
+    def _take_corrected_password(self) -> None:
+        """After a wrong or missing password: one that was configured since is tried, once."""
+        if self._standing is None or (driver := self._password.corrected()) is None:
+            return
+        self.driver.close()
+        self.driver, self._tries_left = driver, None
+        self._wrong_passwords = min(self._wrong_passwords, _MOST_FAILURES - 1)
+        _log.info("corrected_password_taken_up", device=self.number)
+
     def _spare_password(self) -> None:
+        self._take_corrected_password()
         few = self._tries_left is not None and self._tries_left <= _LEAST_TRIES
         if self._wrong_passwords and (few or self._wrong_passwords >= _MOST_FAILURES):
             raise DeviceRefused(

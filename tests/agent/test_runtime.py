@@ -12,14 +12,19 @@ import pytest
 
 from app.agent import assembly, errors
 from app.agent import turns as turns_module
+from app.agent.config import load_config
 from app.agent.drivers.base import DeviceRefused, DeviceUnavailable
 from app.contracts.devices import LinkState
 from app.contracts.operations import OperationState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.agent.runtime import Runtime
     from tests.agent.conftest import Lab
 
 NUMBER = "661814461322"
+PASSWORD = "71624935"
 WRONG = {"code": "0963c7", "text": "证书口令错误"}
 
 
@@ -150,6 +155,70 @@ def test_reads_stop_after_three_wrong_passwords_where_no_tries_are_told(lab: Lab
         with pytest.raises(DeviceRefused):
             runtime.read(NUMBER)
     assert len(lab.world.sent("SKPXXCX")) == 3
+
+
+def _with_password_file(lab: Lab, password: str) -> Path:
+    file = lab.folder / "device.password"
+    file.write_text(password)
+    device = lab.config().device[0].model_dump(exclude_unset=True)
+    device["password_file"] = file
+    del device["password"]
+    lab.settings["device"] = [device]
+    return file
+
+
+def _refused_reads(runtime: Runtime, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(DeviceRefused, match=r"device\.password_"):
+            runtime.read(NUMBER)
+
+
+@pytest.mark.parametrize("tries_left", [8, 3])
+def test_a_corrected_password_is_tried_once_without_a_restart(lab: Lab, tries_left: int) -> None:
+    """Wrong ones stay spared: however often it is read, a password costs a try only when it is new."""
+    lab.world.tries_left = tries_left
+    file = _with_password_file(lab, "00000000")
+    runtime = lab.start()
+    _refused_reads(runtime, 6)
+    used = len(lab.world.sent("SKPXXCX"))
+    assert used == min(3, tries_left - 2)
+
+    file.write_text("11111111")
+    _refused_reads(runtime, 4)
+    assert len(lab.world.sent("SKPXXCX")) == used + 1, "the new wrong one is tried once"
+
+    file.write_text(PASSWORD)
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
+    assert lab.run("report").state is OperationState.SUCCEEDED
+
+
+def test_a_password_that_was_missing_is_taken_up_once_it_is_set(lab: Lab) -> None:
+    file = _with_password_file(lab, "")
+    runtime = lab.start()
+    _refused_reads(runtime, 2)
+    assert lab.world.sent("SKPXXCX") == []
+    file.write_text(PASSWORD)
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
+
+
+def test_a_password_corrected_in_the_configuration_file_is_taken_up(
+    tmp_path: Path, lab: Lab
+) -> None:
+    path = tmp_path / "agent.toml"
+    text = f"""[[device]]
+driver = "tax_server"
+url = "http://127.0.0.1:9"
+bureau_url = "http://127.0.0.1:9/bureau"
+number = "{NUMBER}"
+password = "00000000"
+"""
+    path.write_text(text)
+    runtime = assembly.build_runtime(load_config(path), lab.folder, path=path)
+    lab.running.append(runtime)
+    runtime.start()
+    _refused_reads(runtime, 2)
+    path.write_text(text.replace("00000000", PASSWORD))
+    assert runtime.read(NUMBER).summary.state is LinkState.CONNECTED
 
 
 def test_a_wrong_password_while_the_outcome_is_open_waits_for_a_person(reported_lab: Lab) -> None:
