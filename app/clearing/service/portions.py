@@ -19,7 +19,7 @@ from app.clearing import queries
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.errors import AskerGone
 from app.clearing.models import ClearingBatch, ClearingBatchOrder
-from app.clearing.service import approval, batch_members, caution, control
+from app.clearing.service import approval, batch_members
 from app.clearing.states import BatchTask
 from app.core.clock import Clock
 from app.core.db import Database, Session
