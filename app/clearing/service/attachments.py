@@ -88,7 +88,7 @@ def attach(
 
 def may_tick(request: ClearingRequest, principal: Principal) -> bool:
     """Whether this principal may change the checklist now: who asked for it, or an admin."""
-    own = request.requested_by == str(principal.id)
+    own = control.is_own(request, principal)
     waits = request.exceptional and request.state is RequestState.SUBMITTED
     return waits and (own or principal.can(Permission.ADMIN))
 
