@@ -39,7 +39,7 @@ class Target(Protocol):
     """Whether reading costs a download."""
 
     def put(self, source: Path, path: str) -> None:
-        """Copy a finished local file to `path`, replacing what is there, all or nothing."""
+        """Copy a finished local file to `path`, all or nothing. Raises FileExistsError: nothing is replaced."""
         ...
 
     def open(self, path: str) -> IO[bytes]:
@@ -81,11 +81,10 @@ class LocalTarget:
                 shutil.copyfileobj(plain, copy, _CHUNK)
                 copy.flush()
                 os.fsync(copy.fileno())
-            os.replace(partial, destination)
+            _name_new(partial, destination)
             sync_directory(destination.parent)
-        except BaseException:
+        finally:
             partial.unlink(missing_ok=True)
-            raise
 
     def open(self, path: str) -> IO[bytes]:
         return self._place(path).open("rb")
@@ -117,6 +116,18 @@ class LocalTarget:
         return self.root.joinpath(*parts)
 
 
+def _name_new(partial: Path, destination: Path) -> None:
+    """Give a finished file its name, which nothing has yet. Raises FileExistsError."""
+    try:
+        os.link(partial, destination)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A share without hard links: the name is taken first, and only by who could make it new.
+        os.close(os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(partial, destination)
+
+
 class S3Target:
     """A bucket, or a prefix in it, of S3-compatible storage."""
 
@@ -128,9 +139,16 @@ class S3Target:
         self._options = options
 
     def put(self, source: Path, path: str) -> None:
+        # Storage that does not know the condition "only if it is new" is asked before.
+        if self.exists(path):
+            raise FileExistsError(errno.EEXIST, "对象已存在", path)
         with _storage_errors():
             self._fs.put_file(
-                str(source), self._key(path), chunksize=_S3_PART, max_concurrency=_S3_AT_ONCE
+                str(source),
+                self._key(path),
+                chunksize=_S3_PART,
+                max_concurrency=_S3_AT_ONCE,
+                mode="create",
             )
 
     def open(self, path: str) -> IO[bytes]:

@@ -80,6 +80,12 @@ class ClearingRequest(SQLModel, table=True):
     stage: Stage = Field(default=Stage.INIT, sa_type=EnumText(Stage))
     progress: int = 0
     attempt: int = 0
+    execution_owner: str = Field(
+        default="", sa_column=sa.Column(sa.String(64), nullable=False, server_default="")
+    )
+    execution_number: int = Field(
+        default=0, sa_column=sa.Column(sa.Integer, nullable=False, server_default="0")
+    )
     message: str = Field(default="", max_length=500)
     requested_by: str = Field(max_length=80)
     requested_by_name: str = Field(max_length=120)

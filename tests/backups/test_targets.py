@@ -40,13 +40,33 @@ def test_keeps_files(target: Target, tmp_path: Path) -> None:
     assert target.exists("2026-11/a.zip")
     with target.open("2026-11/a.zip") as file:
         assert file.read() == b"x" * 100_000
-    source.write_bytes(b"newer")
-    target.put(source, "2026-11/a.zip")
-    with target.open("2026-11/a.zip") as file:
-        assert file.read() == b"newer"
     target.delete("2026-11/a.zip")
     target.delete("2026-11/a.zip")
     assert not target.exists("2026-11/a.zip")
+
+
+@pytest.mark.parametrize("size", [5, 20 << 20])
+def test_a_file_that_is_there_is_never_replaced(target: Target, tmp_path: Path, size: int) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"before the clearing")
+    target.put(source, "2026-11/a.zip")
+    source.write_bytes(b"x" * size)
+    with pytest.raises(FileExistsError):
+        target.put(source, "2026-11/a.zip")
+    with target.open("2026-11/a.zip") as file:
+        assert file.read() == b"before the clearing"
+    if isinstance(target, LocalTarget):
+        assert [path.name for path in target.root.rglob("*.*")] == ["a.zip"]
+
+
+def test_a_share_without_links_replaces_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "links are not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_file_that_is_there_is_never_replaced(LocalTarget("share", tmp_path / "s"), tmp_path, 5)
 
 
 def test_a_large_file_goes_up_in_parts(s3_target: S3Target, tmp_path: Path) -> None:

@@ -375,9 +375,8 @@ def test_an_invalid_answer_inside_a_write_keeps_its_own_code(
     async def invalid(attempt: Attempt) -> None:
         raise AgentFault(fault("device.answer_invalid", message="发票 1 的开具日期不在属期内"))
 
-    run.bind(_attempt(office, request_id).context)
     monkeypatch.setattr(run, "STAGES", (("init", invalid),))
-    assert asyncio.run(run._run_stage("init", str(request_id), 1)) == "failed"
+    assert asyncio.run(run._run_stage("init", _attempt(office, request_id))) == "failed"
     with office.database.reading() as session:
         request = queries.request(session, request_id)
         assert (request.error_code, request.error_message, request.error_remedy) == (

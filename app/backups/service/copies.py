@@ -12,9 +12,13 @@ from app.backups.errors import BackupFailed, known_errors
 from app.backups.models import Backup, BackupCopy, CopyState
 from app.backups.storage import Storage, opened, spool_file
 from app.backups.targets import Target
+from app.core.ids import new_id
 from app.core.logging import get_logger
 
 log = get_logger(__name__)
+
+UNIQUE = 12
+"""Random characters at the end of an archive's name, 48 bits."""
 
 Check = Callable[[IO[bytes], Mapping[str, Any]], None]
 """Compares an archive that was read back, and its manifest, with what it was made of; raises
@@ -55,12 +59,14 @@ class Stored:
     copies: tuple[Copy, ...]
 
 
-def store(storage: Storage, plain: Path, path: str, check: Check) -> Stored:
+def store(storage: Storage, plain: Path, stem: str, check: Check) -> Stored:
     """Encrypt when a key is set, put on every target, read back and compare.
 
-    `path` is the place of the plain archive; an encrypted one gets an ending with its key's id.
+    The path is `stem` with an id that no other execution has, so that two that make the same backup (one was
+    paused and another took its work over) never meet; an encrypted one gets an ending with its key's id.
     Raises BackupFailed, and leaves nothing behind, when a required target has no good copy.
     """
+    path = f"{stem}-{new_id().hex[-UNIQUE:]}.zip"
     key = storage.keys.current
     if key is None:
         return _store(storage, plain, path, check, "")
@@ -77,7 +83,7 @@ def _store(storage: Storage, file: Path, path: str, check: Check, identity: str)
         for position, target in enumerate(storage.targets):
             copies.append(_copy(storage, target, position, file, path, sha256, check))
     except BackupFailed:
-        _take_back(storage.targets[: len(copies) + 1], path)
+        _take_back(storage.targets[: len(copies)], path)
         raise
     algorithm = encryption.ALGORITHM if identity else ""
     return Stored(path, size, sha256, algorithm, identity, tuple(copies))
@@ -97,9 +103,10 @@ def _copy(
             target.put(file, path)
             message = _read_back(storage, target, path, sha256, check)
     except BackupFailed as error:
+        if not isinstance(error.__cause__, FileExistsError):
+            _take_back((target,), path)
         if storage.required(target):
             raise
-        _take_back((target,), path)
         log.warning("backup copy failed", target=target.name, path=path, reason=error.detail)
         return Copy(target.name, position, CopyState.FAILED, error.detail)
     return Copy(target.name, position, CopyState.VERIFIED, message)
@@ -115,6 +122,11 @@ def _read_back(storage: Storage, target: Target, path: str, sha256: str, check: 
 def matched(manifest: Mapping[str, Any]) -> str:
     """The sentence of a copy that was read back."""
     return f"已读回比对 {len(manifest['parts'])} 个部分，SHA-256 一致"
+
+
+def take_back(storage: Storage, stored: Stored) -> None:
+    """Remove an archive that is not to be registered."""
+    _take_back(storage.targets, stored.path)
 
 
 def _take_back(targets: tuple[Target, ...], path: str) -> None:

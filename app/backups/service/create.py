@@ -4,7 +4,7 @@ Nothing is cleared without a backup that was read back and matched (product.md, 
 returns only when the archive on the required targets, read again, equals what the database holds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -29,8 +29,18 @@ _FEW = 2000
 """Rows below which a sheet is put together in memory."""
 
 
+Fence = Callable[[Session], object]
+"""Raises when whoever makes the backup is not to register it any more; called in the transaction that does."""
+
+
 def create(
-    database: Database, where: Where, content: Content, *, actor: Actor, clock: Clock
+    database: Database,
+    where: Where,
+    content: Content,
+    *,
+    actor: Actor,
+    clock: Clock,
+    fence: Fence | None = None,
 ) -> Backup:
     """Write, read back from every target, compare, register. Raises BackupFailed with nothing registered."""
     storage, started = as_storage(where), clock()
@@ -38,7 +48,15 @@ def create(
         written = _write(database, plain, content, started)
         check = copies.digests(_database_digests(database, content))
         return keep(
-            database, storage, content, written, check, actor=actor, started=started, clock=clock
+            database,
+            storage,
+            content,
+            written,
+            check,
+            actor=actor,
+            started=started,
+            clock=clock,
+            fence=fence,
         )
 
 
@@ -52,11 +70,22 @@ def keep(
     actor: Actor,
     started: datetime,
     clock: Clock,
+    fence: Fence | None = None,
 ) -> Backup:
-    """Put a written archive on the targets and register it."""
-    stored = copies.store(storage, written.path, f"{started:%Y-%m}/{content.name}.zip", check)
+    """Put a written archive on the targets and register it, unless the fence raises."""
+    stored = copies.store(storage, written.path, f"{started:%Y-%m}/{content.name}", check)
     with database.transaction() as session:
+        if fence is not None:
+            _pass(fence, session, storage, stored)
         return _register(session, content, written.manifest, stored, actor=actor, at=clock())
+
+
+def _pass(fence: Fence, session: Session, storage: Storage, stored: Stored) -> None:
+    try:
+        fence(session)
+    except BaseException:
+        copies.take_back(storage, stored)
+        raise
 
 
 def record_failure(

@@ -1,5 +1,6 @@
 """密钥轮换: encrypt every backup anew with the current key, after which older keys are not needed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,6 +24,7 @@ from app.errors import QingkaError
 
 log = get_logger(__name__)
 _CHUNK = 1 << 20
+_UNIQUE_END = re.compile(rf"-[0-9a-f]{{{copies.UNIQUE}}}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ def _store_again(storage: Storage, good: GoodCopy) -> Stored:
         with plain.open("wb") as file:
             while chunk := good.file.read(_CHUNK):
                 file.write(chunk)
-        path = f"{good.backup.path.partition('.zip')[0]}.zip"
-        return copies.store(storage, plain, path, _same_as(good.manifest))
+        stem = _UNIQUE_END.sub("", good.backup.path.partition(".zip")[0])
+        return copies.store(storage, plain, stem, _same_as(good.manifest))
 
 
 def _same_as(expected: Mapping[str, Any]) -> copies.Check:

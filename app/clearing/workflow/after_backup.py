@@ -25,6 +25,9 @@ from app.operators.models import Operator
 
 log = get_logger(__name__)
 
+_OVER = (RequestState.SUCCEEDED, RequestState.CONFIRMED)
+"""The states in which the backup after a clearing is made: a person may confirm meanwhile."""
+
 
 async def run(attempt: Attempt) -> None:
     """Make it once for the attempt; a failure becomes a line of the log and an audit record."""
@@ -97,12 +100,17 @@ def _create(attempt: Attempt, content: backups_service.Content) -> Backup:
     context = attempt.context
     storage = backups_service.storage_of(context.settings)
     return backups_service.create(
-        context.database, storage, content, actor=SYSTEM.actor, clock=context.clock
+        context.database,
+        storage,
+        content,
+        actor=SYSTEM.actor,
+        clock=context.clock,
+        fence=lambda session: attempt.hold(session, _OVER),
     )
 
 
 def _note(attempt: Attempt, text: str, level: str) -> None:
-    """In the log of a request that is over: the stages' way of writing would refuse it."""
+    """In the log of a request that is over."""
     with attempt.context.database.transaction() as session:
         _write_line(session, attempt, text, level)
 
@@ -116,7 +124,7 @@ def _note_failure(attempt: Attempt, name: str, error: QingkaError) -> None:
 
 
 def _write_line(session: Session, attempt: Attempt, text: str, level: str) -> None:
-    request = queries.locked_request(session, attempt.request_id)
+    request = attempt.hold(session, _OVER)
     message = request.message
     progress.note(session, request, text, attempt.context.clock(), level=level)
     # What the page shows as the outcome stays the success.

@@ -58,7 +58,7 @@ DATABASE_WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """How long a database that is away (restarted, say) is waited for, in seconds between tries."""
 
 
-def _patiently(work: Callable[[], R]) -> R:
+def patiently(work: Callable[[], R]) -> R:
     """Do a piece of database work; a lost connection is tried again. Raises DatabaseAway.
 
     Work whose commit was lost on the way back is safe to repeat: it finds the request moved on.
@@ -101,12 +101,27 @@ async def repeat_when_lost(stage: Callable[[], Awaitable[None]]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of an attempt's workflow: the process, and a number that grows from run to run."""
+
+    owner: str
+    number: int
+
+
+_UNDER_WAY = (RequestState.RUNNING, RequestState.NEEDS_ATTENTION)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution of one request; the only way its stages write to the database."""
+    """One attempt at one request; the only way its stages write to the database.
+
+    `execution` None: written by the engine itself, for a workflow that nobody executes any more.
+    """
 
     context: Context
     request_id: UUID
     number: int
+    execution: Execution | None = None
 
     async def read(
         self, function: Callable[Concatenate[Session, P], R], *args: P.args, **kwargs: P.kwargs
@@ -117,7 +132,7 @@ class Attempt:
             with self.context.database.reading() as session:
                 return function(session, *args, **kwargs)
 
-        return await asyncio.to_thread(_patiently, work)
+        return await asyncio.to_thread(patiently, work)
 
     async def write(
         self,
@@ -127,13 +142,13 @@ class Attempt:
     ) -> R:
         """Call `function(session, request, …)` in one transaction on a thread.
 
-        Raises Superseded when this attempt is not the one in charge any more.
+        Raises Superseded when this attempt, or this execution of it, is not the one in charge any more.
         """
 
         def work() -> R:
             return self.write_now(function, *args, **kwargs)
 
-        return await asyncio.to_thread(_patiently, work)
+        return await asyncio.to_thread(patiently, work)
 
     def write_now(
         self,
@@ -143,11 +158,27 @@ class Attempt:
     ) -> R:
         """`write`, on the caller's thread."""
         with self.context.database.transaction() as session:
-            request = queries.locked_request(session, self.request_id)
-            in_charge = request.attempt == self.number and request.state in (
-                RequestState.RUNNING,
-                RequestState.NEEDS_ATTENTION,
-            )
-            if not in_charge:
-                raise Superseded
+            request = self.hold(session)
             return function(session, request, *args, **kwargs)
+
+    def hold(
+        self, session: Session, states: tuple[RequestState, ...] = _UNDER_WAY
+    ) -> ClearingRequest:
+        """The request, locked to the end of the transaction. Raises Superseded."""
+        request = queries.locked_request(session, self.request_id)
+        self._check(request, states)
+        return request
+
+    async def check(self) -> None:
+        """Look whether this execution still is the one in charge. Raises Superseded."""
+
+        def look(session: Session) -> None:
+            self._check(queries.request(session, self.request_id), _UNDER_WAY)
+
+        await self.read(look)
+
+    def _check(self, request: ClearingRequest, states: tuple[RequestState, ...]) -> None:
+        here = Execution(request.execution_owner, request.execution_number)
+        replaced = self.execution is not None and here != self.execution
+        if replaced or request.attempt != self.number or request.state not in states:
+            raise Superseded

@@ -51,7 +51,7 @@ class Engine:
 
     def start(self) -> None:
         """Launch the engine, recover what this executor had running, begin to sweep."""
-        run.bind(self.context)
+        run.bind(self.context, self.executor_id)
         self._say_alive()
         DBOS(config=self._config())
         DBOS.launch()

@@ -80,7 +80,7 @@ async def perform(
         await patience.mind(operation)
         await asyncio.sleep(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)])
         looks += 1
-        operation = await _look(call, operation)
+        operation = await _look(attempt, call, operation)
     await attempt.write(_keep_outcome, attempt, watch, operation, then)
     if operation.state is OperationState.FAILED:
         raise StageFailed(_failure(operation))
@@ -147,6 +147,7 @@ async def _submit(attempt: Attempt, call: _Call, device_id: UUID) -> Operation |
     """None when it is not known whether the agent took it; asking again tells."""
     for wait in (0.0, 0.2, 0.5, 1.0, 2.0):
         await asyncio.sleep(wait)
+        await attempt.check()
         try:
             return await call.client.submit_async(call.device_number, call.request)
         except QingkaError as error:
@@ -158,7 +159,7 @@ async def _submit(attempt: Attempt, call: _Call, device_id: UUID) -> Operation |
     return None
 
 
-async def _look(call: _Call, before: Operation | None) -> Operation | None:
+async def _look(attempt: Attempt, call: _Call, before: Operation | None) -> Operation | None:
     """How the operation stands now; an agent that does not say leaves what was known.
 
     It may have been taken, so only the word of the agent that it was not can end the wait early.
@@ -169,6 +170,7 @@ async def _look(call: _Call, before: Operation | None) -> Operation | None:
         return before
     if found is not None:
         return found
+    await attempt.check()
     try:
         return await call.client.submit_async(call.device_number, call.request)
     except QingkaError as error:

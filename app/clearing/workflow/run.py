@@ -1,5 +1,6 @@
 """The durable workflow: four coarse steps, each idempotent by the request's id and attempt."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -19,11 +20,14 @@ from app.clearing.workflow import (
 from app.clearing.workflow.context import (
     Attempt,
     Context,
+    Execution,
     StageFailed,
     Superseded,
     failure_of,
+    patiently,
     repeat_when_lost,
 )
+from app.clearing.workflow.execution import claim
 from app.clearing.workflow.operations import GaveUp
 from app.core.db import Session
 from app.core.logging import get_logger
@@ -31,7 +35,7 @@ from app.errors import QingkaError
 
 log = get_logger(__name__)
 
-_context: list[Context] = []
+_here: list[tuple[Context, str]] = []
 _executing: set[str] = set()
 
 STAGES: tuple[tuple[str, Callable[[Attempt], Awaitable[None]]], ...] = (
@@ -42,9 +46,9 @@ STAGES: tuple[tuple[str, Callable[[Attempt], Awaitable[None]]], ...] = (
 )
 
 
-def bind(context: Context) -> None:
-    """Give this process's workflows what they work with."""
-    _context[:] = [context]
+def bind(context: Context, executor_id: str) -> None:
+    """Give this process's workflows what they work with, and the name the engine knows it by."""
+    _here[:] = [(context, executor_id)]
 
 
 def executing() -> frozenset[str]:
@@ -61,23 +65,56 @@ async def run_request(request_id: str, number: int) -> str:
     identity = DBOS.workflow_id or ""
     _executing.add(identity)
     try:
-        verdict = await _run_stages(request_id, number)
+        verdict = await _run_stages(identity, UUID(request_id), number)
     finally:
         _executing.discard(identity)
     dispatch.look_now()
     return verdict
 
 
-async def _run_stages(request_id: str, number: int) -> str:
+async def _run_stages(identity: str, request_id: UUID, number: int) -> str:
+    try:
+        attempt = await _begin(identity, request_id, number)
+    except Superseded:
+        return _superseded(request_id, number)
     for name, _ in STAGES:
-        verdict = await DBOS.run_step_async({"name": name}, _run_stage, name, request_id, number)
+        verdict = await DBOS.run_step_async({"name": name}, _run_stage, name, attempt)
         if verdict != "done":
             return verdict
     return "succeeded"
 
 
-async def _run_stage(name: str, request_id: str, number: int) -> str:
-    attempt = Attempt(_context[0], UUID(request_id), number)
+async def _begin(identity: str, request_id: UUID, number: int) -> Attempt:
+    """Claim the request for this run of the workflow. Raises Superseded.
+
+    Not a step of the workflow: a run that takes up another's work has to claim it anew.
+    """
+    context, executor_id = _here[0]
+
+    def holds() -> bool:
+        pending = DBOS.list_workflows(
+            workflow_ids=[identity],
+            status="PENDING",
+            executor_id=executor_id,
+            load_input=False,
+            load_output=False,
+        )
+        return bool(pending)
+
+    def take() -> Execution:
+        return patiently(lambda: claim(context, request_id, number, executor_id, holds=holds))
+
+    # On a thread without the workflow's context, in which the engine would note the question as a step.
+    execution = await asyncio.get_running_loop().run_in_executor(None, take)
+    return Attempt(context, request_id, number, execution)
+
+
+def _superseded(request_id: UUID, number: int) -> str:
+    log.info("another execution has the request", request=str(request_id), attempt=number)
+    return "superseded"
+
+
+async def _run_stage(name: str, attempt: Attempt) -> str:
     stage = dict(STAGES)[name]
     try:
         await repeat_when_lost(lambda: stage(attempt))
@@ -86,11 +123,13 @@ async def _run_stage(name: str, request_id: str, number: int) -> str:
     except GaveUp:
         return "needs_attention"
     except Superseded:
-        return "superseded"
+        return _superseded(attempt.request_id, attempt.number)
     except QingkaError as error:
         return await _break(attempt, failure_of(error))
     except Exception as error:
-        log.error("clearing stage broke", stage=name, request=request_id, exc_info=error)
+        log.error(
+            "clearing stage broke", stage=name, request=str(attempt.request_id), exc_info=error
+        )
         return await _break(attempt, _broken(type(error).__name__))
     return "done"
 
@@ -99,7 +138,7 @@ async def _fail(attempt: Attempt, failure: Failure) -> str:
     try:
         await attempt.write(_write_failure, attempt, failure)
     except Superseded:
-        return "superseded"
+        return _superseded(attempt.request_id, attempt.number)
     return "failed"
 
 
@@ -107,7 +146,7 @@ async def _break(attempt: Attempt, failure: Failure) -> str:
     try:
         return await attempt.write(_write_breakage, attempt, failure)
     except Superseded:
-        return "superseded"
+        return _superseded(attempt.request_id, attempt.number)
 
 
 def end_broken(context: Context, request_id: UUID, number: int) -> None:

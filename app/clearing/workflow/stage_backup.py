@@ -109,6 +109,7 @@ def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics
         content,
         actor=SYSTEM.actor,
         clock=context.clock,
+        fence=attempt.hold,
     )
 
 
