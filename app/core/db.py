@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
+from app.core.clock import Clock
 from app.core.turns import Turns
 from app.core.versions import Remembered, Versions
 
@@ -250,6 +251,18 @@ def dialect_name(session: Session) -> str:
     return session.get_bind().dialect.name
 
 
+def shared_now(session: Session, clock: Clock) -> datetime:
+    """The moment by which processes that share this database judge each other: the database's own.
+
+    Their machines' clocks differ: one that is 20 s ahead would take everybody's work. On SQLite all are on
+    one machine and have its clock.
+    """
+    if dialect_name(session) == "sqlite":
+        return clock()
+    now: datetime = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
 def _configure_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     for pragma in (
@@ -275,5 +288,6 @@ __all__ = [
     "dialect_name",
     "on_commit",
     "one_of",
+    "shared_now",
     "unchanged",
 ]

@@ -8,13 +8,13 @@ is. A process that dies leaves its leases to lapse.
 import asyncio
 import threading
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.contracts.devices import AgentEvent
 from app.contracts.operations import Fault
 from app.core.clock import Clock
-from app.core.db import Database
+from app.core.db import Database, shared_now
 from app.core.ids import new_id
 from app.core.logging import get_logger
 from app.devices import dialled, queries, service
@@ -99,6 +99,7 @@ class AgentFollower:
 
     def _mine(self) -> set[Key]:
         with self._database.reading() as session:
+            now = shared_now(session, self._clock)
             agents = queries.all_agents(session)
             leases = {} if self._database.is_sqlite else queries.leases(session)
         if self._database.is_sqlite:  # one process serves such a database
@@ -106,25 +107,26 @@ class AgentFollower:
         kept = {
             agent.id
             for agent in agents
-            if agent.id in leases and self._is_kept(agent, leases[agent.id])
+            if agent.id in leases and self._is_kept(agent, leases[agent.id], now)
         }
         wanted = [
-            agent for agent in agents if agent.id not in kept and self._may_take(agent, leases)
+            agent
+            for agent in agents
+            if agent.id not in kept and self._may_take(agent, leases.get(agent.id), now)
         ]
         taken = {agent.id for agent in wanted if self._take(agent)}
         return {(agent.id, agent.revision) for agent in agents if agent.id in kept | taken}
 
-    def _is_kept(self, agent: Agent, lease: AgentLease) -> bool:
-        fresh = lease.until - self._clock() > LEASE - RENEWAL
+    def _is_kept(self, agent: Agent, lease: AgentLease, now: datetime) -> bool:
+        fresh = lease.until - now > LEASE - RENEWAL
         return lease.owner == self._owner and fresh and lease.relay_url == self._relay(agent)
 
     def _relay(self, agent: Agent) -> str:
         """Where other processes reach this agent: here, if it has dialled in here."""
         return self._settings.internal_url if dialled.is_connected(agent.base_url) else ""
 
-    def _may_take(self, agent: Agent, leases: dict[UUID, AgentLease]) -> bool:
-        lease = leases.get(agent.id)
-        free = lease is None or lease.owner == self._owner or lease.until <= self._clock()
+    def _may_take(self, agent: Agent, lease: AgentLease | None, now: datetime) -> bool:
+        free = lease is None or lease.owner == self._owner or lease.until <= now
         return free or dialled.is_connected(agent.base_url)
 
     def _take(self, agent: Agent) -> bool:
@@ -132,13 +134,13 @@ class AgentFollower:
         with self._database.transaction() as session:
             if session.get(Agent, agent.id, with_for_update=True) is None:
                 return False
-            lease = session.get(AgentLease, agent.id)
-            if lease is not None and not self._may_take(agent, {agent.id: lease}):
+            now = shared_now(session, self._clock)
+            if not self._may_take(agent, session.get(AgentLease, agent.id), now):
                 return False
             mine = AgentLease(
                 agent_id=agent.id,
                 owner=self._owner,
-                until=self._clock() + LEASE,
+                until=now + LEASE,
                 relay_url=self._relay(agent),
             )
             session.merge(mine)

@@ -4,11 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 from starlette.responses import StreamingResponse
 
 from app.contracts import CONTRACT_VERSION
@@ -21,12 +22,13 @@ from app.contracts.devices import (
     LinkState,
 )
 from app.contracts.faults import fault
+from app.core.clock import utc_now
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices import agents, follow, service
 from app.devices.agent_client import AgentFault
 from app.devices.follow import AgentFollower
-from app.devices.models import Agent, AgentState, Device, DeviceState
+from app.devices.models import Agent, AgentLease, AgentState, Device, DeviceState
 from app.devices.service import watchers
 from app.devices.transports import InProcess
 from app.operators.models import Operator
@@ -261,39 +263,40 @@ class TestSharing:
         database.dispose()
 
     @pytest.fixture
-    def now(self) -> list[datetime]:
-        return [NOW]
-
-    @pytest.fixture
     def two(
-        self, database: Database, settings: Settings, now: list[datetime], device: Device
+        self, database: Database, settings: Settings, device: Device
     ) -> tuple[AgentFollower, AgentFollower]:
-        def clock() -> datetime:
-            return now[0]
-
+        """Of two machines whose clocks are 300 s apart."""
         return (
-            AgentFollower(database, settings, clock),
-            AgentFollower(database, settings, clock),
+            AgentFollower(database, settings, utc_now),
+            AgentFollower(database, settings, lambda: utc_now() + timedelta(seconds=300)),
         )
 
-    def test_one_of_them_follows(
-        self, two: tuple[AgentFollower, AgentFollower], now: list[datetime]
+    @staticmethod
+    def _let_pass(database: Database, seconds: int) -> None:
+        with database.transaction() as session:
+            for lease in session.exec(select(AgentLease)):
+                lease.until -= timedelta(seconds=seconds)
+                session.add(lease)
+
+    def test_one_of_them_follows_whatever_their_clocks_say(
+        self, database: Database, two: tuple[AgentFollower, AgentFollower]
     ) -> None:
         first, second = two
         mine = first._mine()
         assert len(mine) == 1
         assert second._mine() == set()
-        now[0] += timedelta(seconds=25)
+        self._let_pass(database, 25)
         assert first._mine() == mine, "renewed"
-        now[0] += timedelta(seconds=25)
+        self._let_pass(database, 25)
         assert second._mine() == set()
 
     def test_another_takes_over_when_it_is_gone(
-        self, two: tuple[AgentFollower, AgentFollower], now: list[datetime]
+        self, database: Database, two: tuple[AgentFollower, AgentFollower]
     ) -> None:
         first, second = two
         mine = first._mine()
-        now[0] += timedelta(seconds=31)
+        self._let_pass(database, 31)
         assert second._mine() == mine
         assert first._mine() == set()
 

@@ -3,11 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from app.clearing.models import EngineProcess
 from app.clearing.workflow.context import Context
+from app.core.db import dialect_name, shared_now
 from app.core.ids import new_id
 from app.settings import Settings
 
@@ -61,29 +64,31 @@ def take_worker_slot(settings: Settings) -> Slot:
 
 
 def say_alive(context: Context, executor_id: str) -> None:
-    """Be heard of."""
-    now = context.clock()
+    """Be heard of. A row that another process deletes just now, as it takes the work over, is made anew."""
     with context.database.transaction() as session:
-        row = session.get(EngineProcess, executor_id)
-        if row is None:
-            row = EngineProcess(executor_id=executor_id, seen_at=now)
-        row.seen_at = now
-        session.add(row)
+        insert = postgresql.insert if dialect_name(session) == "postgresql" else sqlite.insert
+        now = shared_now(session, context.clock)
+        row = insert(EngineProcess).values(executor_id=executor_id, seen_at=now)
+        session.execute(
+            row.on_conflict_do_update(index_elements=["executor_id"], set_={"seen_at": now})
+        )
 
 
 def say_goodbye(context: Context, executor_id: str) -> None:
     """Leave in order: what is left is taken over at once."""
     with context.database.transaction() as session:
-        row = session.get(EngineProcess, executor_id)
-        if row is not None:
-            row.seen_at = context.clock() - 2 * SILENT_AFTER
-            session.add(row)
+        long_ago = shared_now(session, context.clock) - 2 * SILENT_AFTER
+        session.execute(
+            sa.update(EngineProcess)
+            .where(col(EngineProcess.executor_id) == executor_id)
+            .values(seen_at=long_ago)
+        )
 
 
 def silent(context: Context, own_id: str) -> list[str]:
-    """The processes that are gone. Taking one's work over twice is harmless."""
-    limit = context.clock() - SILENT_AFTER
+    """The processes that are gone. Taking one's work over twice is harmless: executions claim requests."""
     with context.database.reading() as session:
+        limit = shared_now(session, context.clock) - SILENT_AFTER
         statement = select(EngineProcess.executor_id).where(
             col(EngineProcess.seen_at) < limit, EngineProcess.executor_id != own_id
         )
@@ -91,11 +96,14 @@ def silent(context: Context, own_id: str) -> list[str]:
 
 
 def forget(context: Context, executor_id: str) -> None:
-    """Its work is taken over."""
+    """Its work is taken over; one that has come back meanwhile stays known."""
     with context.database.transaction() as session:
-        row = session.get(EngineProcess, executor_id)
-        if row is not None:
-            session.delete(row)
+        limit = shared_now(session, context.clock) - SILENT_AFTER
+        session.execute(
+            sa.delete(EngineProcess).where(
+                col(EngineProcess.executor_id) == executor_id, col(EngineProcess.seen_at) < limit
+            )
+        )
 
 
 def _lasting_id(path: Path) -> str:
