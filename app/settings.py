@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     agent_concurrency: int = Field(
         50, ge=1, description="clearings running at once through one device agent"
     )
+    read_retries: int = Field(
+        2, ge=0, description="how often a clearing asks device and bureau again before it fails"
+    )
     operation_timeout_seconds: float = Field(
         600.0, gt=0, description="how long a device operation may take before it needs attention"
     )

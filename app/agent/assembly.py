@@ -66,7 +66,11 @@ def _device(
 ) -> ManagedDevice:
     simulated = config.is_simulated(item)
     password = device_password(item, simulated=simulated)
-    complete = item.model_copy(update={"timeout_seconds": config.timeout_of(item)})
+    times = {
+        "timeout_seconds": config.timeout_of(item),
+        "bureau_timeout_seconds": config.bureau_timeout_of(item),
+    }
+    complete = item.model_copy(update=times)
     return ManagedDevice(
         complete,
         build_driver(complete, password),

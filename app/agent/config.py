@@ -35,7 +35,9 @@ _COMMON_KEYS = frozenset(
         "simulated",
     }
 )
-_XML_KEYS = frozenset({"bureau_url", "dialect", "fields", "inverted_flags"})
+_XML_KEYS = frozenset(
+    {"bureau_url", "bureau_timeout_seconds", "dialect", "fields", "inverted_flags"}
+)
 _DRIVER_KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     # driver: (keys it requires, further keys it takes)
     "tax_server": (frozenset({"url", "bureau_url", "number"}), _XML_KEYS),
@@ -81,6 +83,7 @@ class DeviceConfig(BaseModel):
         False, description="take the password from the operating system's keyring"
     )
     timeout_seconds: float | None = Field(None, gt=0, description="overrides the agent's")
+    bureau_timeout_seconds: float | None = Field(None, gt=0, description="overrides the agent's")
     minimum_version: str = Field(
         "",
         max_length=40,
@@ -153,6 +156,11 @@ class AgentConfig(BaseModel):
         3.0, ge=0, description="after a lost answer, how long the device gets to finish"
     )
     timeout_seconds: float = Field(30.0, gt=0, description="for the answer to one message")
+    bureau_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="for the bureau's answer to one message; it is slow on the last days",
+    )
     read_wait_seconds: float = Field(
         15.0, gt=0, description="how long a read waits for a device that is in use"
     )
@@ -176,6 +184,10 @@ class AgentConfig(BaseModel):
     def timeout_of(self, device: DeviceConfig) -> float:
         """Seconds to wait for one answer of this device."""
         return device.timeout_seconds or self.timeout_seconds
+
+    def bureau_timeout_of(self, device: DeviceConfig) -> float:
+        """Seconds to wait for one answer of the bureau."""
+        return device.bureau_timeout_seconds or self.bureau_timeout_seconds
 
 
 def parse_config(data: dict[str, Any]) -> AgentConfig:

@@ -126,12 +126,20 @@ class Turns:
         if self._stopping.is_set():
             return
         try:
-            self._execute(operation_id, number, device, attempt)
+            self._execute_or_break(operation_id, number, device, attempt)
         except (Stopping, JournalClosed, OperationEnded):
             return
-        except sqlite3.Error:
+        except sqlite3.Error:  # of the turn, or of keeping its failure
             _log.exception("journal_failed", operation=str(operation_id))
             self._again(operation_id, number, attempt, _RETRY_PAUSE)
+
+    def _execute_or_break(
+        self, operation_id: UUID, number: str, device: ManagedDevice, attempt: int
+    ) -> None:
+        try:
+            self._execute(operation_id, number, device, attempt)
+        except (Stopping, JournalClosed, OperationEnded, sqlite3.Error):
+            raise
         except Exception:  # noqa: BLE001 - recorded as the operation's failure
             _log.exception("operation_failed", operation=str(operation_id))
             self._broken(operation_id, number, attempt)

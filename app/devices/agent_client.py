@@ -34,13 +34,19 @@ from app.contracts.operations import FINAL_STATES, Operation, OperationRequest
 from app.contracts.periods import Period
 from app.core.tls import trusting
 from app.devices import answers
-from app.devices.agent_errors import AgentFault, fault_of, unreachable
+from app.devices.agent_errors import BROKEN, AgentFault, fault_of, unreachable
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """A read waits for the device; a connection does not."""
+
+_LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""An idle connection is given up well before an agent closes it (5 s): else a request meets the closing."""
+
+READ_PAUSES = (0.0, 0.5, 2.0)
+"""Seconds before a read whose connection broke is asked again. Commands never are."""
 
 _EVENTS_TIMEOUT = httpx.Timeout(45.0, connect=5.0)
 """An agent with nothing to tell says so every fifteen seconds."""
@@ -215,7 +221,17 @@ class AgentClient:
     async def _get(
         self, path: str, adapter: TypeAdapter[T], query: dict[str, str] | None = None
     ) -> T:
-        return _parsed(adapter, await self._send("GET", path, params=query))
+        return _parsed(adapter, await self._read(path, query))
+
+    async def _read(self, path: str, query: dict[str, str] | None) -> httpx.Response:
+        for pause in READ_PAUSES:
+            try:
+                return await self._send("GET", path, params=query)
+            except AgentFault as error:
+                if not isinstance(error.__cause__, BROKEN):
+                    raise
+            await asyncio.sleep(pause)
+        return await self._send("GET", path, params=query)
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         async with self._client() as client:
@@ -238,6 +254,7 @@ class AgentClient:
             verify=self._verify or trusting(),
             timeout=self._timeout,
             trust_env=False,
+            limits=_LIMITS,
         )
 
 

@@ -17,6 +17,9 @@ _NEVER_SENT = (
     httpx.UnsupportedProtocol,
 )
 
+BROKEN = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
+"""The connection broke: a request may have arrived or not."""
+
 
 class AgentFault(BadGateway):
     """The agent, or the device behind it, could not be used. Code, title and remedy are the catalogue's.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.agent.config import AgentConfig
 from app.agent.drivers.transports import AnswerLost, NotSent
 from app.agent.drivers.xml.bureau import BureauClient
 from app.agent.drivers.xml.dialects import COMPONENT
@@ -31,8 +32,7 @@ class Scripted:
         self.sent: list[bytes] = []
 
     def exchange(self, message: bytes, timeout: float | None = None) -> bytes:
-        assert timeout is not None
-        assert timeout <= 2
+        assert timeout is None, "the bureau has as long for the probe as for every message"
         self.sent.append(message)
         return self.answer()
 
@@ -88,3 +88,28 @@ def test_a_reading_tells_it(lab: Lab) -> None:
     reading = lab.start().read("661814461322")
     assert reading.bureau_reachable is True
     assert reading.summary.can_set_clock is True
+
+
+def test_how_long_the_bureau_is_waited_for_is_a_setting() -> None:
+    config = AgentConfig.model_validate(
+        {
+            "bureau_timeout_seconds": 25,
+            "device": [
+                {
+                    "driver": "tax_server",
+                    "url": "http://127.0.0.1:9",
+                    "bureau_url": "http://127.0.0.1:9/b",
+                    "number": "661814461322",
+                },
+                {
+                    "driver": "tax_server",
+                    "url": "http://127.0.0.1:9",
+                    "bureau_url": "http://127.0.0.1:9/b",
+                    "number": "661814461323",
+                    "bureau_timeout_seconds": 40,
+                },
+            ],
+        }
+    )
+    assert [config.bureau_timeout_of(one) for one in config.device] == [25, 40]
+    assert AgentConfig().bureau_timeout_seconds >= 10

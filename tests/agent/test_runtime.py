@@ -262,6 +262,30 @@ def test_nothing_is_sent_that_could_not_be_recorded(
     assert len(begun) >= len(lab.world.sent("JKHC"))
 
 
+def test_a_failure_that_can_not_be_recorded_at_once_is_recorded_later(
+    reported_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of ours, and the disk is full as it is to be kept: the operation's turns go on."""
+    monkeypatch.setattr(turns_module, "_RETRY_PAUSE", 0.01)
+    broken, full = [1], [1]
+    original = turns_module.Turns._execute
+
+    def execute(self: Any, *arguments: Any) -> None:
+        if broken:
+            broken.pop()
+            raise LookupError("a mistake of ours")
+        original(self, *arguments)
+
+    def refuse(self: Any, *arguments: Any) -> None:
+        if full:
+            full.pop()
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(turns_module.Turns, "_execute", execute)
+    monkeypatch.setattr(turns_module.Turns, "_broken", refuse)
+    assert reported_lab.run().state is OperationState.SUCCEEDED
+
+
 # -- devices that come and go ----------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from app.contracts.operations import (
     OperationState,
 )
 from app.contracts.periods import Period
-from app.devices import answers
+from app.devices import agent_client, answers
 from app.devices.agent_client import AgentClient, AgentFault
 
 NUMBER = "661814461322"
@@ -241,3 +241,51 @@ def test_an_event_without_end_is_given_up() -> None:
     with _hostile(iter([b"data:" + b"x" * (1 << 20)] * 3)) as client:
         caught = _caught(lambda: asyncio.run(first_event(client)))
     assert caught.fault.code == "agent.answer_too_large"
+
+
+class _Breaking(httpx.AsyncBaseTransport):
+    """A kept connection that the agent closes as the request goes out, so many times."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, times: int) -> None:
+        self._inner = inner
+        self._left = times
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self._left:
+            self._left -= 1
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        return await self._inner.handle_async_request(request)
+
+
+@pytest.mark.parametrize(("breaks", "asked"), [(2, 3), (9, 4)])
+def test_a_read_whose_connection_broke_is_asked_again_for_a_while(
+    agent: Any, monkeypatch: pytest.MonkeyPatch, breaks: int, asked: int
+) -> None:
+    monkeypatch.setattr(agent_client, "READ_PAUSES", (0.0, 0.0, 0.0))
+    transport = _Breaking(httpx.ASGITransport(agent.app()), breaks)
+    client = AgentClient("http://agent", agent.token, transport)
+    if breaks < asked:
+        assert client.devices() == []
+    else:
+        assert _caught(client.devices).fault.code == "agent.unreachable"
+    assert transport.asked == asked
+
+
+def test_a_command_whose_connection_broke_is_never_sent_again_by_the_client(agent: Any) -> None:
+    transport = _Breaking(httpx.ASGITransport(agent.app()), 1)
+    client = AgentClient("http://agent", agent.token, transport)
+    order = OperationRequest(
+        id=OPERATION, kind=OperationKind.CLEAR, period=Period("2026-11"), tax_no=""
+    )
+    assert _caught(lambda: client.submit(NUMBER, order)).fault.code == "agent.unreachable"
+    assert transport.asked == 1
+
+
+def test_an_idle_connection_is_given_up_before_the_agent_closes_it() -> None:
+    from uvicorn import Config
+
+    expiry = agent_client._LIMITS.keepalive_expiry
+    assert expiry is not None
+    assert expiry < Config(lambda: None).timeout_keep_alive

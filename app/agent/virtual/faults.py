@@ -9,6 +9,8 @@ BUREAU_MESSAGES = frozenset({"WLCB", "QLJS", "QLJSJGQR"})
 DEVICE_MESSAGES = frozenset(
     {"SKSBBH", "SKPXXCX", "SKSBQTYXXCX", "JKSJCX", "TJXXCX", "FPCX", "SJCB", "JKHC", "SKPBSP"}
 )
+PROBE_MESSAGE = "LJCS"
+"""Asks the bureau nothing but whether it answers; struck only by a fault that names it."""
 ALL_MESSAGES = DEVICE_MESSAGES | BUREAU_MESSAGES
 
 
@@ -36,6 +38,7 @@ class FaultName(StrEnum):
 
 _ASKS_FILING = frozenset({"QLJS"})
 SCOPES: dict[FaultName, frozenset[str]] = {name: ALL_MESSAGES for name in FaultName} | {
+    FaultName.SLOW: ALL_MESSAGES | {PROBE_MESSAGE},
     FaultName.UNPLUGGED: DEVICE_MESSAGES,
     FaultName.LOCKED: frozenset({"SJCB", "JKHC"}),
     FaultName.WRONG_PASSWORD: DEVICE_MESSAGES - {"SKSBBH"},
@@ -85,7 +88,7 @@ class ActiveFault(FaultRequest):
         return (
             message in SCOPES[self.fault]
             and self.device in (None, device)
-            and self.message in (None, message)
+            and (self.message == message or (self.message is None and message != PROBE_MESSAGE))
             and (self.invoice_type is None or self.invoice_type in types)
         )
 

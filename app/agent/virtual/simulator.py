@@ -14,6 +14,7 @@ from app.agent.virtual.device import VirtualDevice
 from app.agent.virtual.faults import (
     BUREAU_MESSAGES,
     DEVICE_MESSAGES,
+    PROBE_MESSAGE,
     ActiveFault,
     FaultBoard,
     FaultName,
@@ -145,6 +146,8 @@ class Simulator:
         request = self._parse(payload, BUREAU_MESSAGES)
         if request is None:
             down = self.faults.takes_down(FaultName.BUREAU_DOWN, _named_device(payload))
+            plan = self.faults.take(_named_device(payload), PROBE_MESSAGE, frozenset())
+            await asyncio.sleep(plan.seconds)
             return Reply(b"", Ending.DOWN) if down else Reply(unparsable())
         number = bureau_messages.device_of(request)
         types = frozenset(bureau_messages.types_of(request))

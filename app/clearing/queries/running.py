@@ -26,19 +26,28 @@ def running(session: Session) -> list[tuple[UUID, int]]:
     return [(row[0], row[1]) for row in session.exec(statement)]
 
 
+def _has_place() -> sa.ColumnElement[bool]:
+    """It has a place of the engine: running, or 结果待查 as long as the system finds out by itself."""
+    finding_out = sa.and_(
+        col(ClearingRequest.state) == RequestState.NEEDS_ATTENTION,
+        col(ClearingRequest.finished_at).is_(None),
+    )
+    return sa.or_(col(ClearingRequest.state) == RequestState.RUNNING, finding_out)
+
+
 def count_running(session: Session) -> int:
-    """How many requests are executing."""
-    statement = select(sa.func.count()).where(col(ClearingRequest.state) == RequestState.RUNNING)
+    """How many requests have a place of the engine."""
+    statement = select(sa.func.count()).select_from(ClearingRequest).where(_has_place())
     return int(session.exec(statement).one())
 
 
 def running_per_agent(session: Session) -> Counter[UUID]:
-    """How many requests are executing through each agent."""
+    """How many requests have a place of the engine, through each agent."""
     statement = (
         select(Device.agent_id, sa.func.count(sa.distinct(col(ClearingTarget.request_id))))
         .join(ClearingTarget, col(ClearingTarget.device_id) == Device.id)
         .join(ClearingRequest, col(ClearingRequest.id) == ClearingTarget.request_id)
-        .where(ClearingRequest.state == RequestState.RUNNING, col(ClearingTarget.open))
+        .where(_has_place(), col(ClearingTarget.open))
         .group_by(col(Device.agent_id))
     )
     return Counter({row[0]: int(row[1]) for row in session.exec(statement) if row[0] is not None})

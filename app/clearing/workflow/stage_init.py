@@ -1,12 +1,13 @@
 """初始化: read the devices, bring the ledger up to date, run the pre-checks."""
 
 import asyncio
+from collections.abc import Iterator
 from time import monotonic
 from uuid import UUID
 
 from app.clearing import facts, prechecks, queries
 from app.clearing.gathering import collect
-from app.clearing.looking import Read, Readings, look
+from app.clearing.looking import Look, Read, Readings, look
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import caution, checklist, progress
 from app.clearing.service.outcome import Failure
@@ -19,6 +20,11 @@ from app.devices import service as devices_service
 from app.devices.models import Device
 from app.invoices import service as invoices_service
 from app.invoices.figures import as_json, of_device
+
+PASSING = frozenset({"device.timeout", "device.busy", "bureau.unreachable"})
+"""Failures of a reading that may be over a moment later."""
+RETRY_PAUSES = (1.5, 4.0, 10.0)
+"""Seconds before a reading is tried again; the last one repeats."""
 
 _SUBS_PAUSE = 0.5
 """Seconds between two looks at whether the sub machines are done."""
@@ -39,15 +45,49 @@ async def run(attempt: Attempt) -> None:
         return
     await _let_sub_machines_go_first(attempt)
     subject = await attempt.read(facts.subject_of_request, attempt.request_id)
-    found = await look(
-        context.database, context.agents, context.settings, subject, with_invoices=True
-    )
+    found = await _look(attempt, subject)
     await attempt.write(_store, attempt, found.devices)
     gathered = await attempt.read(collect, subject, found, context.settings, context.clock)
     checks = prechecks.run(gathered)
     failure = await attempt.write(_conclude, attempt, checks, found.devices)
     if failure is not None:
         raise StageFailed(failure)
+
+
+async def _look(attempt: Attempt, subject: facts.Subject) -> Look:
+    """Look at everything; what failed to answer is asked again after pauses, as often as is set.
+
+    On the last days of a period the bureau is slow for everybody and a device is in use: that passes.
+    """
+    context = attempt.context
+    turn = 0
+    while True:
+        found = await look(
+            context.database, context.agents, context.settings, subject, with_invoices=True
+        )
+        silent = list(_silent(found, subject))
+        if not silent or turn == context.settings.read_retries:
+            return found
+        await attempt.write(_note_silent, attempt, silent)
+        await asyncio.sleep(RETRY_PAUSES[min(turn, len(RETRY_PAUSES) - 1)])
+        turn += 1
+
+
+def _silent(found: Look, subject: facts.Subject) -> Iterator[str]:
+    """The devices that gave no answer in time, or for which the bureau gave none."""
+    for device in subject.devices:
+        read = found.devices[device.device_id]
+        failed = (read.fault, read.bureau_fault)
+        asleep = read.reading is not None and read.reading.bureau_reachable is False
+        if asleep or any(one is not None and one.code in PASSING for one in failed):
+            yield device.number
+
+
+def _note_silent(
+    session: Session, request: ClearingRequest, attempt: Attempt, numbers: list[str]
+) -> None:
+    text = f"设备 {'、'.join(numbers)} 或税务端没有及时应答，稍后再试"
+    progress.note(session, request, text, attempt.context.clock(), level="warning")
 
 
 def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:

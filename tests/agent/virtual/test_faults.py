@@ -262,3 +262,14 @@ def test_each_fault_strikes_the_messages_of_its_scope_and_no_other(name: FaultNa
         plan = board.take("1", message, frozenset({"004"}))
         assert (plan.label == name) == (message in SCOPES[name])
         assert (board.all() == []) == (message in SCOPES[name])
+
+
+def test_the_bureau_can_be_slow_in_every_message_the_probe_too(
+    server: VirtualServer, new_device: NewDevice
+) -> None:
+    number = new_device()
+    switch_on(server, number, "slow", message="LJCS", seconds=0.5)
+    probe = f'<?xml version="1.0" encoding="gbk"?><business id="LJCS" skph="{number}"></business>'
+    began = time.monotonic()
+    answer = httpx.post(f"{server.url}/bureau", content=probe.encode("gbk"), trust_env=False)
+    assert (answer.status_code, time.monotonic() - began >= 0.5) == (200, True)

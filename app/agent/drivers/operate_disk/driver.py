@@ -20,6 +20,7 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
     if config.library is None or config.bureau_url is None:
         raise ConfigError("driver = 'operate_disk' 需要 library 和 bureau_url")
     timeout = config.timeout_seconds or DEFAULT_TIMEOUT
+    bureau_timeout = config.bureau_timeout_seconds or DEFAULT_TIMEOUT
     dialect = dialect_of(config.dialect, config.fields, config.inverted_flags)
     call = LibraryCall(
         config.library,
@@ -32,7 +33,7 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
         config.kind,
         dialect=dialect,
         transport=LibraryTransport(call, timeout=timeout),
-        bureau=BureauClient(HttpTransport(config.bureau_url, timeout=timeout), dialect),
+        bureau=BureauClient(HttpTransport(config.bureau_url, timeout=bureau_timeout), dialect),
         password=password,
         number=config.number,
         machine=config.machine,

@@ -16,13 +16,14 @@ def build(config: DeviceConfig, password: str) -> XmlDriver:
     if config.url is None or config.bureau_url is None:
         raise ConfigError("driver = 'tax_server' 需要 url 和 bureau_url")
     timeout = config.timeout_seconds or DEFAULT_TIMEOUT
+    bureau_timeout = config.bureau_timeout_seconds or DEFAULT_TIMEOUT
     dialect = dialect_of(config.dialect, config.fields, config.inverted_flags)
     return XmlDriver(
         FAMILY,
         config.kind,
         dialect=dialect,
         transport=HttpTransport(f"{config.url}/SKServer/SKDo", timeout=timeout),
-        bureau=BureauClient(HttpTransport(config.bureau_url, timeout=timeout), dialect),
+        bureau=BureauClient(HttpTransport(config.bureau_url, timeout=bureau_timeout), dialect),
         password=password,
         number=config.number,
         machine=config.machine,

@@ -17,10 +17,10 @@ UNLOCK_STEP = "QLJS"
 
 PROBE_MESSAGE = "LJCS"
 """A message id nobody uses (protocol.md section 2: an unknown message is answered with -101)."""
-PROBE_SECONDS = 2.0
-"""How long the bureau may take to answer the probe."""
 REACHABLE_SECONDS = 5.0
 """How long the answer to a probe is believed."""
+SILENT_SECONDS = 1.0
+"""The same where none came: it may come the next time."""
 
 _COMMENTS = {DELIVER_STEP: "网络抄报", UNLOCK_STEP: "清零解锁", CONFIRM_STEP: "清零解锁结果确认"}
 
@@ -50,14 +50,16 @@ class BureauClient:
         self._answered: tuple[float, bool] | None = None
 
     def reachable(self, info: DeviceInfo) -> bool:
-        """Whether the bureau answers. A message it does not know is enough: it is told -101 so.
+        """Whether the bureau answers, in the time it has for every message: on the last days it is slow. A message it does not know is enough: it is told -101 so.
 
         An answer that is no envelope of this protocol (an error page, a proxy's) counts as none. What
-        was found holds for `REACHABLE_SECONDS`.
+        was found holds for `REACHABLE_SECONDS`, that none came for `SILENT_SECONDS`.
         """
         known = self._answered
-        if known is not None and time.monotonic() - known[0] < REACHABLE_SECONDS:
-            return known[1]
+        if known is not None:
+            believed = REACHABLE_SECONDS if known[1] else SILENT_SECONDS
+            if time.monotonic() - known[0] < believed:
+                return known[1]
         found = self._answers(info)
         self._answered = time.monotonic(), found
         return found
@@ -112,7 +114,7 @@ class BureauClient:
         request = Request(PROBE_MESSAGE, "连接测试", {}, attributes=_attributes(info, 0))
         try:
             sent = messages.encode(self._dialect.write(request))
-            messages.decode(self._transport.exchange(sent, PROBE_SECONDS))
+            messages.decode(self._transport.exchange(sent))
         except (TransportError, MessageInvalid, NotEncodable):
             return False
         return True
