@@ -1,5 +1,6 @@
 """Which processes are alive is judged by the database's clock, not by those of their machines."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,3 +62,26 @@ def test_who_leaves_in_order_is_silent_at_once(any_database: Database, tmp_path:
     processes.say_alive(context, "one")
     processes.say_goodbye(context, "one")
     assert processes.silent(context, "two") == ["one"]
+
+
+def _name(folder: Path) -> str:
+    slot = processes.take_slot(Settings(data_dir=folder), "engine")
+    slot.release()
+    return slot.executor_id
+
+
+def test_a_copied_data_directory_has_an_executor_of_its_own(tmp_path: Path) -> None:
+    first, copied = tmp_path / "first", tmp_path / "copied"
+    first.mkdir()
+    name = _name(first)
+    shutil.copytree(first, copied)
+    assert _name(copied) not in ("", name)
+    assert _name(first) == name
+
+
+@pytest.mark.parametrize("left", ["", "only-a-name"])
+def test_a_name_that_was_not_written_whole_is_made_anew(tmp_path: Path, left: str) -> None:
+    (tmp_path / "engine.id").write_text(left, encoding="ascii")
+    name = _name(tmp_path)
+    assert name not in ("", left)
+    assert _name(tmp_path) == name

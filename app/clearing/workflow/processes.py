@@ -1,5 +1,7 @@
 """Which processes execute clearings, so that one that dies for good leaves no work behind."""
 
+import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -107,6 +109,29 @@ def forget(context: Context, executor_id: str) -> None:
 
 
 def _lasting_id(path: Path) -> str:
-    if not path.exists():
-        path.write_text(str(new_id()), encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
+    """The name in the file, if the file still is the one it was written to.
+
+    A copied data directory gets a name of its own: two processes with one name would not notice each other.
+    What ran under the name of before is taken over like that of a process that is gone.
+    """
+    if path.exists():
+        name, _, place = path.read_text(encoding="utf-8").strip().partition(" ")
+        if name and place == _place(path.stat()):
+            return name
+    return _new_name(path)
+
+
+def _new_name(path: Path) -> str:
+    """Written whole or not at all; the caller has the lock of the place."""
+    name, fresh = str(new_id()), path.with_suffix(".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(f"{name} {_place(os.fstat(file.fileno()))}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    return name
+
+
+def _place(status: os.stat_result) -> str:
+    """Where a file is: another machine or another file system numbers it otherwise, and so does a copy."""
+    return f"{socket.gethostname()}:{status.st_ino}"

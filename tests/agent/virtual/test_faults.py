@@ -269,7 +269,7 @@ def test_the_bureau_can_be_slow_in_every_message_the_probe_too(
 ) -> None:
     number = new_device()
     switch_on(server, number, "slow", message="LJCS", seconds=0.5)
-    probe = f'<?xml version="1.0" encoding="gbk"?><business id="LJCS" skph="{number}"></business>'
+    probe = f'<?xml version="1.0" encoding="gbk"?><business id="LJCS"><body skph="{number}"/></business>'
     began = time.monotonic()
     answer = httpx.post(f"{server.url}/bureau", content=probe.encode("gbk"), trust_env=False)
     assert (answer.status_code, time.monotonic() - began >= 0.5) == (200, True)
