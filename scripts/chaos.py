@@ -15,14 +15,17 @@ from random import Random
 from scripts.chaos_crowds import crowds
 from scripts.chaos_faults import faults
 from scripts.chaos_kills import kills
+from scripts.chaos_pauses import pauses
 from scripts.chaos_postgres import on_postgres
 from scripts.chaos_tally import Tally
 
-PARTS = ("kills", "faults", "crowds", "postgres")
+PARTS = ("kills", "faults", "crowds", "pauses", "postgres")
+ON_POSTGRES = ("pauses", "postgres")
 RUNS, QUICK_RUNS = 200, 6
 CLEARINGS, QUICK_CLEARINGS = 500, 12
 RESTARTS, QUICK_RESTARTS = 10, 2
 OTHERS, QUICK_OTHERS = 20, 5
+PAUSES, QUICK_PAUSES = 7, 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,11 +76,14 @@ def _parts(
         "kills": lambda: kills(tally, chance(seed, "kills"), runs, folder),
         "faults": lambda: faults(tally, chance(seed, "faults"), folder, quick=quick),
         "crowds": lambda: crowds(tally, folder, others=QUICK_OTHERS if quick else OTHERS),
+        "pauses": lambda: pauses(
+            tally, chance(seed, "pauses"), folder, moments=QUICK_PAUSES if quick else PAUSES
+        ),
         "postgres": lambda: on_postgres(
             tally, chance(seed, "postgres"), folder, clearings=clearings, restarts=restarts
         ),
     }
-    default = PARTS if options.postgres else PARTS[:-1]
+    default = PARTS if options.postgres else tuple(one for one in PARTS if one not in ON_POSTGRES)
     return {name: made[name] for name in PARTS if name in (options.only or default)}
 
 

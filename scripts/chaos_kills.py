@@ -142,7 +142,7 @@ def _carry_out(rig: Rig, tally: Tally, part: str, run: Run) -> None:
     if run.moment is None:
         time.sleep(run.seconds)
     else:
-        reached = _reach(rig, run.moment, cases[0])
+        reached = reach(rig, run.moment, cases[0])
         tally.check(part, REACHED, reached, run.name)
     for victim in run.victims:
         rig.kill(victim)
@@ -155,22 +155,25 @@ def _carry_out(rig: Rig, tally: Tally, part: str, run: Run) -> None:
 def _begin_held(rig: Rig, subject: Subject, run: Run) -> str:
     moment = run.moment
     if moment is not None and moment.message != "SKPXXCX":
-        _hold(rig, subject, moment)
+        hold(rig, subject, moment)
     request_id = rig.begin(subject)
     if moment is not None and moment.message == "SKPXXCX":
         # Read from the beginning on: it is to be held up only once all is confirmed.
         patiently(lambda: _taken("JKHC")(rig, subject, request_id), seconds=REACH_SECONDS)
-        _hold(rig, subject, moment)
+        hold(rig, subject, moment)
     return request_id
 
 
-def _hold(rig: Rig, subject: Subject, moment: Moment) -> None:
+def hold(rig: Rig, subject: Subject, moment: Moment) -> None:
+    """Have the device or the bureau held up at this moment, once."""
     rig.simulation.fault(
         subject.number, moment.fault, message=moment.message, seconds=HELD, times=1
     )
 
 
-def _reach(rig: Rig, moment: Moment, case: Case) -> bool:
+def reach(rig: Rig, moment: Moment, case: Case) -> bool:
+    """Whether the clearing came to the moment in time."""
+
     def there() -> bool:
         return moment.reached(rig, case.subject, case.request_id)
 

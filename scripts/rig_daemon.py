@@ -66,6 +66,14 @@ class Daemon:
                 return line.removeprefix(prefix).strip()
         raise KeyError(prefix)
 
+    def pause(self) -> None:
+        """Stop it where it stands, as a suspended machine would; it notices nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after `pause`."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """kill -9: nothing is tidied up."""
         self._end(signal.SIGKILL)
