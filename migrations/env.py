@@ -5,8 +5,13 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 import app.models  # noqa: F401  (registers every table)
-from app.core.db import Database
+from app.clearing import evidence
+from app.core.clock import utc_now
+from app.core.db import Database, Session
 from app.settings import load_settings
+
+WITHOUT_EVIDENCE = "0013"
+"""The last schema of the releases that kept no digests of records, approvals and decisions in the chain."""
 
 _LOCK = 0x51494E47  # one migration at a time on PostgreSQL
 
@@ -23,7 +28,12 @@ def _run(connection: Connection) -> None:
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        before = context.get_context().get_current_revision()
         context.run_migrations()
+        if before is not None and before <= WITHOUT_EVIDENCE:
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                evidence.adopt(session, at=utc_now())
+                session.commit()
 
 
 def _include_name(name: str | None, kind: str, parents: object) -> bool:

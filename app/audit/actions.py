@@ -99,6 +99,7 @@ class AuditAction(StrEnum):
     AUDIT_VERIFICATION_FAILED = "audit.verification_failed"
     AUDIT_CHECKPOINTED = "audit.checkpointed"
     AUDIT_EXPORTED = "audit.exported"
+    AUDIT_EVIDENCE_ADOPTED = "audit.evidence_adopted"
     DIAGNOSTICS_COLLECTED = "diagnostics.collected"
     SYSTEM_STARTED = "system.started"
     SYSTEM_STOPPED = "system.stopped"
@@ -204,6 +205,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.AUDIT_VERIFICATION_FAILED: "审计链验证失败",
     AuditAction.AUDIT_CHECKPOINTED: "签发审计检查点",
     AuditAction.AUDIT_EXPORTED: "导出审计记录",
+    AuditAction.AUDIT_EVIDENCE_ADOPTED: "原有资料纳入审计链",
     AuditAction.DIAGNOSTICS_COLLECTED: "收集诊断信息",
     AuditAction.SYSTEM_STARTED: "系统启动",
     AuditAction.SYSTEM_STOPPED: "系统停止",

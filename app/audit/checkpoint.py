@@ -79,6 +79,11 @@ class Signer:
                 return _parse(body)
         raise CheckpointInvalid("检查点没有本系统密钥的签名")
 
+    def names(self, text: str) -> bool:
+        """Whether a line of the text says that it is signed with this key."""
+        wanted = key_id(ORIGIN, self._public)
+        return any(_key_of(line) == wanted for line in text.splitlines())
+
 
 def key_id(name: str, public: bytes) -> bytes:
     """First four bytes of SHA-256(name ‖ newline ‖ 0x01 ‖ key), C2SP signed-note."""
@@ -94,6 +99,14 @@ def _signature(line: str) -> bytes:
         return base64.b64decode(line.removeprefix(prefix), validate=True)
     except (binascii.Error, ValueError) as error:
         raise CheckpointInvalid from error
+
+
+def _key_of(line: str) -> bytes:
+    """The key id of a signature line; empty for what is none."""
+    try:
+        return _signature(line)[:4]
+    except CheckpointInvalid:
+        return b""
 
 
 def _verify(public: bytes, signature: bytes, body: str) -> None:

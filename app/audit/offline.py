@@ -95,7 +95,7 @@ def root_by_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes
 def _lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, 1):
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_once)
         except ValueError as error:
             raise Refused(f"line {number} is not JSON") from error
         if not isinstance(value, dict):
@@ -103,7 +103,19 @@ def _lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield value
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that stands twice a reader would see what was not verified."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused(f"a key stands twice in {sorted(name for name, _ in pairs)}")
+    return found
+
+
 def _hash(entry: dict[str, Any], previous: str) -> bytes:
+    if not entry.keys() <= {"record", "prev_hash", "hash", "proof"}:
+        raise Refused(
+            f"record {entry['record'].get('seq')} has more beside it than what was hashed"
+        )
     canonical = json.dumps(
         entry["record"], ensure_ascii=False, sort_keys=True, separators=(",", ":")
     )
@@ -119,7 +131,7 @@ def _verify_complete(entries: Iterator[dict[str, Any]], marks: dict[int, bytes])
     _compare(marks, count, tree)
     for entry in entries:
         if "record" not in entry:
-            return _verify_end(entry, count)
+            return _verify_end(entry, count, entries)
         count += 1
         if entry["record"].get("seq") != count or entry["prev_hash"] != previous:
             raise Refused(f"record {count} does not follow the one before it")
@@ -140,7 +152,7 @@ def _verify_excerpt(entries: Iterator[dict[str, Any]], size: int, root: bytes) -
     count, last = 0, 0
     for entry in entries:
         if "record" not in entry:
-            return _verify_end(entry, count)
+            return _verify_end(entry, count, entries)
         count += 1
         seq = entry["record"].get("seq")
         leaf = sha256(b"\x00" + _hash(entry, entry["prev_hash"])).digest()
@@ -153,9 +165,13 @@ def _verify_excerpt(entries: Iterator[dict[str, Any]], size: int, root: bytes) -
     raise Refused(f"the export ends after {count} records without its last line")
 
 
-def _verify_end(entry: dict[str, Any], count: int) -> int:
+def _verify_end(entry: dict[str, Any], count: int, rest: Iterator[dict[str, Any]]) -> int:
+    if entry.keys() > {"records"}:
+        raise Refused("the last line says more than how many there were")
     if entry.get("records") != count:
         raise Refused(f"{count} records, but the last line says {entry.get('records')}")
+    if next(rest, None) is not None:
+        raise Refused("there is more after the last line")
     return count
 
 

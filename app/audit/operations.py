@@ -1,69 +1,15 @@
-"""Verifying and exporting as people ask for it: the long reading first, then a record of it."""
+"""Exporting as people ask for it: a record of it first, then the long reading."""
 
 from collections.abc import Iterator
 
-from sqlalchemy.exc import IntegrityError
-
-from app.audit import service, tree
+from app.audit import service
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
 from app.audit.checkpoint import Signer
 from app.audit.export import export_lines
 from app.audit.queries import AuditFilter
-from app.audit.service import AuditHeadMissing
-from app.audit.verification import Verification, verify
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.logging import get_logger
-
-log = get_logger(__name__)
-
-
-def verify_now(database: Database, signer: Signer, *, actor: Actor, clock: Clock) -> Verification:
-    """Verify, put the result on record, and sign a checkpoint of a trail that is whole."""
-    with database.reading() as session:
-        result = verify(session, signer=signer)
-    if result.ok:
-        _record_success(database, signer, result, actor, clock)
-    else:
-        _record_failure(database, result, actor, clock)
-    return result
-
-
-def _record_success(
-    database: Database, signer: Signer, result: Verification, actor: Actor, clock: Clock
-) -> None:
-    with database.transaction() as session:
-        service.record(
-            session,
-            actor=actor,
-            action=AuditAction.AUDIT_VERIFIED,
-            object_type="audit",
-            object_id="",
-            at=clock(),
-            details={"checked": result.checked, "head": result.head},
-        )
-        tree.issue(session, signer, actor=actor, at=clock())
-
-
-def _record_failure(database: Database, result: Verification, actor: Actor, clock: Clock) -> None:
-    """The log hears of it in any case: a trail whose end is broken takes no further record."""
-    log.error(
-        "audit trail does not verify", first_bad_seq=result.first_bad_seq, problem=result.problem
-    )
-    try:
-        with database.transaction() as session:
-            service.record(
-                session,
-                actor=actor,
-                action=AuditAction.AUDIT_VERIFICATION_FAILED,
-                object_type="audit",
-                object_id="",
-                at=clock(),
-                details={"first_bad_seq": result.first_bad_seq, "problem": result.problem},
-            )
-    except (IntegrityError, AuditHeadMissing, ValueError) as error:
-        log.error("the audit trail takes no record", error=str(error))
 
 
 def export_now(

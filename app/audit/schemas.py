@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from app.audit.models import AuditRecord
 from app.audit.queries import details_of
-from app.audit.verification import Problem, Verification
 
 
 class ActorPublic(BaseModel):
@@ -50,33 +49,6 @@ class AuditRecordPublic(BaseModel):
             algorithm=record.algorithm,
             prev_hash=record.prev_hash,
             hash=record.hash,
-        )
-
-
-class VerificationPublic(BaseModel):
-    """The result of verifying the whole trail."""
-
-    ok: bool
-    checked: int = Field(description="records that fit, counted from the first")
-    first_bad_seq: int | None = Field(description="the first record that does not fit")
-    head: str = Field(description="hash of the last record, hex")
-    problem: Problem | None = None
-    message: str
-    checkpoint_size: int | None = Field(
-        default=None, description="records the newest stored checkpoint was signed for"
-    )
-
-    @classmethod
-    def of(cls, result: Verification) -> "VerificationPublic":
-        """The public form of a result."""
-        return cls(
-            ok=result.ok,
-            checked=result.checked,
-            first_bad_seq=result.first_bad_seq,
-            head=result.head,
-            problem=result.problem,
-            message=result.sentence,
-            checkpoint_size=result.checkpoint_size,
         )
 
 

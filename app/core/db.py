@@ -179,6 +179,20 @@ class Database:
         return ReadingSession(self)
 
     @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session for reading in which every select sees the same moment."""
+        if self.is_sqlite:  # where every reading is one
+            with self.reading() as session:
+                yield session
+            return
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with Session(connection, autoflush=False) as session:
+                yield session
+
+    @contextmanager
     def looking_up(self) -> Iterator[sa.Connection]:
         """A connection for one select: half the cost of a session, and no transaction around it."""
         with self._looker.connect() as connection:

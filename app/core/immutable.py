@@ -24,6 +24,31 @@ def statements(table: str, dialect: str, *, keys: Sequence[str] = ("id",)) -> li
     raise ValueError(f"no append-only tables on {dialect}")
 
 
+def contiguous(table: str, column: str, dialect: str) -> list[str]:
+    """DDL that makes `table` refuse a row whose number is not the next one."""
+    next_one = f"(SELECT COALESCE(MAX({column}), 0) + 1 FROM {table})"
+    name = f"{table}_contiguous"
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN NEW.{column} IS NOT {next_one} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is contiguous'); END"
+        ]
+    return [
+        f"""
+        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.{column} <> {next_one} THEN
+                RAISE EXCEPTION '{table} is contiguous'
+                    USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            RETURN NEW;
+        END $$
+        """,
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+
+
 def _sqlite_changes(table: str) -> list[str]:
     return [
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.audit.actor import SYSTEM
-from app.audit.checkpoint import Signer
-from app.audit.operations import verify_now
 from app.backups import service as backups_service
 from app.backups.models import Backup, BackupKind, BackupState
 from app.contracts.periods import Period
@@ -16,6 +14,7 @@ from app.errors import QingkaError
 from app.inspections import database_health, queries
 from app.inspections.section import Section, Severity, table, worst
 from app.notifications import queries as notifications_queries
+from app.proof.service import prove_now
 
 FAILURES_OF = timedelta(days=92)
 REPEATED = 2
@@ -173,9 +172,8 @@ def performance(context: Process) -> Section:
 
 
 def audit_trail(context: Process) -> Section:
-    """Every record of the trail, against its links and the newest checkpoint."""
-    signer = Signer(context.settings.root_secret)
-    result = verify_now(context.database, signer, actor=SYSTEM, clock=context.clock)
+    """The trail against its links and checkpoints, and the rows it vouches for against the trail."""
+    result = prove_now(context.database, context.settings, actor=SYSTEM, clock=context.clock)
     return Section(
         TITLES["audit"],
         Severity.OK if result.ok else Severity.BLOCKING,

@@ -9,11 +9,12 @@ from starlette.responses import StreamingResponse
 from app.accounts.deps import AuditReader
 from app.audit import queries, tree
 from app.audit.operations import export_now
-from app.audit.schemas import AuditRecordPublic, CheckpointPublic, VerificationPublic
-from app.audit.verification import verify
+from app.audit.schemas import AuditRecordPublic, CheckpointPublic
 from app.core.pagination import Page
 from app.core.routing import Router
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
+from app.proof.schemas import ProofPublic
+from app.proof.service import prove
 from app.system.audit_filters import AuditFilterDep, SignerDep
 
 router = Router(prefix="/audit-records", tags=["审计"])
@@ -34,9 +35,11 @@ def list_audit_records(
 
 
 @router.get("/verify")
-def verify_audit_records(session: Reading, _: AuditReader, signer: SignerDep) -> VerificationPublic:
-    """Verify the whole trail against its links, its end and the newest stored checkpoint."""
-    return VerificationPublic.of(verify(session, signer=signer))
+def verify_audit_records(
+    database: DatabaseDep, _: AuditReader, settings: SettingsDep
+) -> ProofPublic:
+    """Verify the trail, and compare it with records, approvals, decisions, triggers and checkpoints."""
+    return ProofPublic.of(prove(database, settings))
 
 
 @router.get("/checkpoint")

@@ -13,10 +13,10 @@ from app.audit.actor import SYSTEM
 from app.audit.checkpoint import Signer
 from app.audit.operations import export_now
 from app.audit.queries import AuditFilter
-from app.audit.verification import verify as verify_trail
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.errors import QingkaError
+from app.proof.service import prove
 from app.settings import Settings, load_settings
 
 app = typer.Typer(help="审计链：验证、导出、签发检查点", no_args_is_help=True)
@@ -46,10 +46,10 @@ def _opened() -> Iterator[tuple[Database, Signer]]:
 
 @app.command()
 def verify(checkpoint: KeptOption = None) -> None:
-    """验证审计链；不完整时退出码为 1，并指出第一条不符的记录。"""
+    """验证审计链，并与清卡记录、审核、核对处理及数据库保护比对；有不符时退出码为 1，并逐项指出。"""
     kept = None if checkpoint is None else checkpoint.read_text(encoding="utf-8")
-    with _opened() as (database, signer), database.reading() as session:
-        result = verify_trail(session, signer=signer, kept=kept)
+    with _opened() as (database, _):
+        result = prove(database, load_settings(), kept=kept)
     typer.echo(result.sentence, err=not result.ok)
     if not result.ok:
         raise typer.Exit(1)

@@ -12,14 +12,14 @@ from app.accounts.deps import AuditReader
 from app.audit import queries
 from app.audit.actions import LABELS
 from app.audit.models import ACTOR_LABELS, AuditRecord
-from app.audit.operations import verify_now
 from app.audit.queries import AuditFilter
 from app.core.page_parts import Option, Pager
 from app.core.pagination import PageRequest
 from app.core.routing import Router
 from app.core.templating import redirect, render
-from app.core.web import ClockDep, DatabaseDep, Paging, Reading
-from app.system.audit_filters import AuditFilterDep, SignerDep
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
+from app.proof.service import prove_now
+from app.system.audit_filters import AuditFilterDep
 
 router = Router(include_in_schema=False)
 
@@ -77,10 +77,10 @@ def audit_list(
 
 @router.post(f"{PATH}/verify")
 def audit_verify(
-    database: DatabaseDep, principal: AuditReader, signer: SignerDep, clock: ClockDep
+    database: DatabaseDep, principal: AuditReader, settings: SettingsDep, clock: ClockDep
 ) -> RedirectResponse:
     """验证审计链: verify now and tell the result on the list."""
-    result = verify_now(database, signer, actor=principal.actor, clock=clock)
+    result = prove_now(database, settings, actor=principal.actor, clock=clock)
     return redirect(PATH, flash=result.sentence, kind="ok" if result.ok else "bad")
 
 

@@ -13,6 +13,7 @@ from app.devices import queries as devices_queries
 from app.devices import service as devices_service
 from app.devices.models import MOUNTED
 from app.errors import QingkaError
+from app.proof.service import prove
 from app.settings import Settings, load_settings
 from app.system import diagnostics
 from app.system.status import Finding, examine
@@ -32,7 +33,7 @@ def doctor(
         findings = examine(database, settings, utc_now)
         if all(finding.severity == "ok" for finding in findings[:2]):
             findings += _limited(database)
-            findings += _agents(database)
+            findings += [*_proof(database, settings), *_agents(database)]
             if bundle is not None:
                 _write_bundle(bundle, database, settings)
     finally:
@@ -62,6 +63,15 @@ def _limited(database: Database) -> list[Finding]:
             )
             for account in accounts_queries.limited_with_system_roles(session)
         ]
+
+
+def _proof(database: Database, settings: Settings) -> list[Finding]:
+    """Each thing that does not fit the audit trail; or how far it proves that all does."""
+    proof = prove(database, settings)
+    if proof.ok:
+        return [Finding("ok", proof.sentence)]
+    remedy = "保全数据库文件，与另行保管的检查点比对，并联系技术支持。"
+    return [Finding("blocking", one.message, remedy) for one in proof.findings]
 
 
 def _agents(database: Database) -> list[Finding]:

@@ -25,7 +25,7 @@ def upgrade() -> None:
     for statement in (
         *immutable.statements("audit_records", dialect, keys=("seq",)),
         *immutable.statements("audit_checkpoints", dialect),
-        *_contiguous(dialect),
+        *immutable.contiguous("audit_records", "seq", dialect),
     ):
         op.execute(statement)
 
@@ -78,31 +78,6 @@ def _create_checkpoints() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_checkpoints")),
     )
-
-
-def _contiguous(dialect: str) -> list[str]:
-    """Refuse a record whose number is not the next one."""
-    if dialect == "sqlite":
-        return [
-            "CREATE TRIGGER audit_records_contiguous BEFORE INSERT ON audit_records "
-            "WHEN NEW.seq IS NOT (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit_records) "
-            "BEGIN SELECT RAISE(ABORT, 'audit_records is contiguous'); END"
-        ]
-    return [
-        """
-        CREATE FUNCTION audit_records_contiguous() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            IF NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit_records) THEN
-                RAISE EXCEPTION 'audit_records is contiguous'
-                    USING ERRCODE = 'integrity_constraint_violation';
-            END IF;
-            RETURN NEW;
-        END $$
-        """,
-        "CREATE TRIGGER audit_records_contiguous BEFORE INSERT ON audit_records "
-        "FOR EACH ROW EXECUTE FUNCTION audit_records_contiguous()",
-        "ALTER TABLE audit_records ENABLE ALWAYS TRIGGER audit_records_contiguous",
-    ]
 
 
 def downgrade() -> None:

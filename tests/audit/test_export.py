@@ -99,6 +99,28 @@ TAMPERINGS: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "rewritten": (lambda x: _rehashed(x, 3), "are not those of the checkpoint"),
     "other format": (lambda x: ["{}", *x[1:]], "not an export"),
     "not JSON": (lambda x: [*x[:3], "x", *x[4:]], "line 4 is not JSON"),
+    "a key twice": (
+        lambda x: [
+            *x[:4],
+            x[4].replace('"actor_name"', '"actor_name":"李四","actor_name"', 1),
+            *x[5:],
+        ],
+        "a key stands twice",
+    ),
+    "a key twice around the record": (
+        lambda x: [*x[:4], x[4].replace('{"record"', '{"record":{},"record"', 1), *x[5:]],
+        "a key stands twice",
+    ),
+    "something beside a record": (
+        lambda x: [*x[:4], x[4].replace('{"record"', '{"note":"李四","record"', 1), *x[5:]],
+        "more beside it",
+    ),
+    "records after the last line": (lambda x: [*x, x[4]], "more after the last line"),
+    "two last lines": (lambda x: [*x, x[-1]], "more after the last line"),
+    "a last line that says more": (
+        lambda x: [*x[:-1], x[-1].replace("{", '{"note":1,', 1)],
+        "the last line says more",
+    ),
     "not an object": (lambda x: [*x[:3], "[]", *x[4:]], "line 4 is not an object"),
 }
 
@@ -118,6 +140,7 @@ EXCERPT_TAMPERINGS: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "repeated": (lambda x: [x[0], x[1], *x[1:]], "out of order"),
     "forged": (lambda x: _rehashed(x, 1), "is not in the log"),
     "cut": (lambda x: x[:-1], "without its last line"),
+    "records after the last line": (lambda x: [*x, x[1]], "more after the last line"),
 }
 
 

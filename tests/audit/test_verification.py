@@ -54,7 +54,7 @@ def test_a_whole_trail(any_database: Database, append: Append, signer: Signer) -
     result = _verify(any_database, signer, kept)
     assert (result.ok, result.checked, result.first_bad_seq) == (True, 13, None)
     assert result.checkpoint_size == 12
-    assert result.sentence == "审计链完整，共 13 条"
+    assert result.sentence == "审计记录 13 条，首尾相接"
 
 
 def test_a_trail_of_several_chunks(
@@ -189,7 +189,7 @@ def test_a_rewritten_trail_without_its_checkpoints_contradicts_the_kept_one(
     tamper(trail, "DELETE FROM audit_checkpoints")
     _rewrite(trail, tamper, append, keep=5)
     assert _verify(trail, signer).ok
-    assert _verify(trail, signer, kept).problem == Problem.CHECKPOINT
+    assert _verify(trail, signer, kept).problem == Problem.ANCHOR
 
 
 def test_a_trail_cut_with_its_head_contradicts_the_checkpoint(

@@ -10,6 +10,8 @@ from app.accounts.principal import Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
+from app.audit.evidence import seals
+from app.clearing.evidence import DECISION
 from app.clearing.reconciliation import queries, run_queries
 from app.clearing.reconciliation.bureau import Told
 from app.clearing.reconciliation.compare import LEDGER_SAYS_CLEARED
@@ -262,6 +264,7 @@ def _settle(
             "message": row.message,
             "reason": reason,
             **details,
+            **seals(session, DECISION, [row.id]),
         },
     )
 
@@ -274,6 +277,7 @@ def _audit_run(
     at: datetime,
 ) -> None:
     counts = {kind.value: count for kind, count in counts_by_kind(rows).items() if count}
+    accepted = [row.id for row in rows if row.state is DifferenceState.HANDLED]
     audit.record(
         session,
         actor=principal.actor,
@@ -287,5 +291,6 @@ def _audit_run(
             "devices": len(run.devices),
             "not_read": sum(not device["read"] for device in run.devices),
             "differences": counts,
+            **(seals(session, DECISION, accepted) if accepted else {}),
         },
     )

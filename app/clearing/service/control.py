@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts.principal import SYSTEM, Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
+from app.audit.canonical import JSON
 from app.clearing import dispatch, errors, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
@@ -169,7 +170,7 @@ def record(
     principal: Principal | None,
     action: AuditAction,
     clock: Clock,
-    **details: str,
+    **details: JSON,
 ) -> None:
     """The audit record of what was done to a request."""
     audit.record(

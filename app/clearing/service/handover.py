@@ -10,7 +10,7 @@ from app.accounts import service as accounts_service
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import errors, queries
+from app.clearing import errors, evidence, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.states import RequestState
 from app.core.clock import Clock
@@ -117,5 +117,6 @@ def _audit(
         details={
             "number": request.number,
             field: [before, str(getattr(request, field))],
+            **evidence.of_request(session, request),
         },
     )

@@ -15,6 +15,7 @@ from app.audit.actions import AuditAction
 from app.backups import preferences
 from app.backups.models import Backup
 from app.clearing import outcomes, queries
+from app.clearing.evidence import of_attempt
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.outcomes import TypeDate
 from app.clearing.service import control, progress, recording
@@ -160,12 +161,17 @@ def give_up(
     """Stop finding out by itself: a record `unknown` is kept, and a person decides by a retry."""
     need_attention(session, request, failure, clock=clock)
     request.finished_at = clock()
-    for target, device in queries.devices_of_request(session, request.id):
-        if target.device_id == unknown.device_id:
-            recording.keep_record(
-                session, request, target, device, Result.UNKNOWN, clock, failure=failure
-            )
+    kept = [
+        recording.keep_record(
+            session, request, target, device, Result.UNKNOWN, clock, failure=failure
+        )
+        for target, device in queries.devices_of_request(session, request.id)
+        if target.device_id == unknown.device_id
+    ]
     progress.note(session, request, "暂停自动查询；请检查设备连接后重试", clock(), level="warning")
+    if any(kept):
+        told = {"code": failure.code, "message": failure.message, "looking": False}
+        _audit(session, request, AuditAction.CLEARING_NEEDS_ATTENTION, clock, told)
 
 
 def _sum_up(session: Session, request: ClearingRequest) -> Outcome | None:
@@ -228,5 +234,6 @@ def _audit(
             "period": request.period,
             "executed_by": request.executed_by or "",
             **details,
+            **of_attempt(session, request),
         },
     )

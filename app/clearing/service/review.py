@@ -2,7 +2,7 @@
 
 from app.accounts.principal import SYSTEM, Principal
 from app.audit.actions import AuditAction
-from app.clearing import errors
+from app.clearing import errors, evidence
 from app.clearing.models import ClearingRequest
 from app.clearing.moments import moment_of
 from app.clearing.service import attachments, control
@@ -37,7 +37,13 @@ def approve(
     session.add(request)
     announce(session, request, EventKind.CLEARING_APPROVED, clock, comment=comment)
     control.record(
-        session, request, principal, AuditAction.CLEARING_APPROVED, clock, comment=comment
+        session,
+        request,
+        principal,
+        AuditAction.CLEARING_APPROVED,
+        clock,
+        comment=comment,
+        **evidence.of_request(session, request),
     )
     _schedule(session, request, settings, clock)
 
@@ -55,7 +61,13 @@ def reject(
     session.add(request)
     announce(session, request, EventKind.CLEARING_REJECTED, clock, comment=comment)
     control.record(
-        session, request, principal, AuditAction.CLEARING_REJECTED, clock, comment=comment
+        session,
+        request,
+        principal,
+        AuditAction.CLEARING_REJECTED,
+        clock,
+        comment=comment,
+        **evidence.of_request(session, request),
     )
 
 
@@ -73,7 +85,15 @@ def approve_by_rule(
     request.review_comment = "该企业设置为无需审核"
     session.add(request)
     announce(session, request, EventKind.CLEARING_APPROVED, clock, comment="无需审核")
-    control.record(session, request, None, AuditAction.CLEARING_APPROVED, clock, comment="无需审核")
+    control.record(
+        session,
+        request,
+        None,
+        AuditAction.CLEARING_APPROVED,
+        clock,
+        comment="无需审核",
+        **evidence.of_request(session, request),
+    )
     _schedule(session, request, settings, clock)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import moments, queries
+from app.clearing import evidence, moments, queries
 from app.clearing.errors import (
     AlreadyCleared,
     ClearingInProgress,
@@ -82,6 +82,7 @@ def submit_request(
             "reason": request.reason,
             "exceptional": request.exceptional,
             "accepted_warnings": list(request.accepted_warnings),
+            **evidence.of_request(session, request),
         },
     )
     return request
