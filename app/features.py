@@ -184,6 +184,7 @@ FEATURES = (
         jobs=("jobs",),
         menu=(MenuItem("保障", 30, "定期检查", "/inspections"),),
     ),
+    Feature(package="proof", tables=(), jobs=("checkpoints",)),
     Feature(
         package="system",
         routers=("audit_api", "care:api_router", "rules_pages:api_router", "api"),

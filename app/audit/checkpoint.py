@@ -61,6 +61,11 @@ class Signer:
         encoded = base64.b64encode(_ED25519 + self._public).decode()
         return f"{ORIGIN}+{key_id(ORIGIN, self._public).hex()}+{encoded}"
 
+    @property
+    def key_id(self) -> str:
+        """The key's short name, hex."""
+        return key_id(ORIGIN, self._public).hex()
+
     def sign(self, checkpoint: Checkpoint) -> str:
         """The checkpoint with its signature line."""
         signature = self._key.sign(checkpoint.body().encode())

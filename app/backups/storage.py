@@ -3,13 +3,14 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from app.audit.checkpoint import Signer
 from app.backups import encryption
 from app.backups.archive import ArchiveDamaged
 from app.backups.encryption import KeyRing
@@ -28,11 +29,21 @@ class Storage:
     spool: Path
     keys: KeyRing = field(default_factory=KeyRing)
     require_all: bool = False
+    make_signer: Callable[[], Signer] | None = None
+    """For the checkpoints that go with backups. Asked when one is signed: what only reads archives, a restore
+    on a new machine say, needs no secret and must not make one."""
+    home: Path | None = None
+    """The data directory, which keeps checkpoints as well."""
 
     @property
     def first(self) -> Target:
         """The required target."""
         return self.targets[0]
+
+    @property
+    def signer(self) -> Signer | None:
+        """Signs and opens checkpoints; None where a storage is a mere directory."""
+        return self.make_signer() if self.make_signer else None
 
     def required(self, target: Target) -> bool:
         """Whether a backup that is not on this target has failed."""
@@ -54,6 +65,8 @@ def storage_of(settings: Settings) -> Storage:
         settings.resolved_backup_spool_dir,
         encryption.keys_of(settings),
         settings.backup_require_all,
+        lambda: Signer(settings.root_secret),
+        settings.data_dir,
     )
 
 

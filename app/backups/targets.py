@@ -50,6 +50,10 @@ class Target(Protocol):
         """Whether there is a whole file."""
         ...
 
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder; none where there is no such folder."""
+        ...
+
     def delete(self, path: str) -> None:
         """Remove the file; one that is gone already is as well."""
         ...
@@ -91,6 +95,10 @@ class LocalTarget:
 
     def exists(self, path: str) -> bool:
         return self._place(path).is_file()
+
+    def names(self, folder: str) -> list[str]:
+        place = self._place(folder)
+        return [path.name for path in place.iterdir() if path.is_file()] if place.is_dir() else []
 
     def delete(self, path: str) -> None:
         self._place(path).unlink(missing_ok=True)
@@ -159,6 +167,12 @@ class S3Target:
         with _storage_errors():
             self._fs.invalidate_cache()
             return bool(self._fs.exists(self._key(path)))
+
+    def names(self, folder: str) -> list[str]:
+        with _storage_errors(), suppress(FileNotFoundError):
+            found = self._fs.ls(self._key(folder), detail=True, refresh=True)
+            return [one["name"].rpartition("/")[2] for one in found if one["type"] == "file"]
+        return []
 
     def delete(self, path: str) -> None:
         with _storage_errors(), suppress(FileNotFoundError):

@@ -17,9 +17,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.accounts.principal import Permission, Principal
+from app.audit import evidence as chain_evidence
 from app.backups.models import Backup
 from app.clearing import figure_lines, queries, words
 from app.clearing.errors import RecordNotFound
+from app.clearing.evidence import RECORD, REQUEST
 from app.clearing.figure_lines import FigureLine
 from app.clearing.models import ClearingRecord
 from app.clearing.outcomes import from_json, of_record, sentence
@@ -105,6 +107,14 @@ class NotExecuted(Conflict):
     remedy = "由当时执行清卡的记录（或当时使用的软件）出具凭证；本条记录的页面说明设备当时的状态。"
 
 
+class RecordAltered(Conflict):
+    """The record is not what the audit chain says was written down: no code vouches for it."""
+
+    code = "certificate.record_altered"
+    title = "清卡记录与审计链不符，不能出具清卡凭证"
+    remedy = "请在“审计”页验证审计链，保全数据库文件，并联系技术支持。"
+
+
 class CertificateNotGenuine(NotFound):
     """No record of this installation has this code, or the record is not what it was."""
 
@@ -124,6 +134,13 @@ def require_certifiable(record: ClearingRecord) -> None:
 def is_certifiable(record: ClearingRecord) -> bool:
     """Whether a certificate of the record is given out."""
     return record.result is Result.SUCCEEDED and of_record(record) is not Outcome.ALREADY
+
+
+def is_as_recorded(session: Session, record: ClearingRecord) -> bool:
+    """Whether the record still is what the audit chain holds its digest of."""
+    return chain_evidence.is_unaltered(
+        session, RECORD, record.id, object_type=REQUEST.object_type, object_id=record.request_id
+    )
 
 
 def may_verify(principal: Principal) -> bool:
@@ -161,7 +178,7 @@ def verify_code(
     except RecordNotFound as error:
         raise CertificateNotGenuine from error
     genuine = hmac.compare_digest(raw[-_MAC_BYTES:], _mac(record, settings))
-    if not genuine or record.result is not Result.SUCCEEDED:
+    if not genuine or not is_as_recorded(session, record) or record.result is not Result.SUCCEEDED:
         raise CertificateNotGenuine
     return record
 
@@ -169,10 +186,12 @@ def verify_code(
 def pdf(
     session: Session, record: ClearingRecord, *, settings: Settings, printed_at: datetime
 ) -> bytes:
-    """The printed certificate. Raises CertificateUnavailable, NotExecuted."""
+    """The printed certificate. Raises CertificateUnavailable, NotExecuted, RecordAltered."""
     from app.clearing import certificate_pdf  # reportlab takes long to import, and few ask for it
 
     require_certifiable(record)
+    if not is_as_recorded(session, record):
+        raise RecordAltered
     code = code_of(record, settings)
     return certificate_pdf.render(
         Certificate(

@@ -32,7 +32,7 @@ GUARDS = (
 
 APPROVED_COLUMNS = (
     *("id", "number", "batch_id", "operator_id", "enterprise_id", "mode", "kind", "scope"),
-    *("invoice_types", "period", "clearing_date", "reason", "exceptional"),
+    *("invoice_types", "period", "reason", "exceptional"),
     *("requested_by", "requested_by_name", "asked_by", "asked_by_name", "asked_by_kind"),
     *("asked_for", "reviewed_by", "reviewed_by_name"),
     *("review_comment", "reviewed_at", "created_at"),
@@ -40,11 +40,21 @@ APPROVED_COLUMNS = (
 """What was asked for, by whom, and who decided how: changes only with a record of it."""
 
 WORKING_COLUMNS = (
-    *("contact_name", "contact_phone", "scheduled_for", "override_window", "checklist"),
-    *("accepted_warnings", "open_warnings", "state", "stage", "progress", "attempt", "message"),
+    *("clearing_date", "contact_name", "contact_phone", "scheduled_for", "override_window"),
+    *(
+        "checklist",
+        "accepted_warnings",
+        "open_warnings",
+        "state",
+        "stage",
+        "progress",
+        "attempt",
+        "message",
+    ),
     *("executed_by", "executed_by_name", "started_at", "finished_at", "error_code"),
     *("error_message", "error_remedy", "error_device_code", "error_device_message", "outcome"),
     *("cleared", "remaining", "next_lock_date", "backup_id", "updated_at"),
+    *("execution_owner", "execution_number"),
 )
 """How far a request is; what came of it is in its records."""
 

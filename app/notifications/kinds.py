@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     BACKUP_FAILED = "backup.failed"
     INSPECTION_FINISHED = "inspection.finished"
     WEBHOOK_DISABLED = "webhook.disabled"
+    AUDIT_CHECKPOINT = "audit.checkpoint"
     TEST = "test"
 
     @property
@@ -89,6 +90,7 @@ RULES: dict[EventKind, Rule] = {
     EventKind.BACKUP_FAILED: _rule("备份失败", Concern.ADMINS, email=True),
     EventKind.INSPECTION_FINISHED: _rule("定期检查完成", Concern.ADMINS),
     EventKind.WEBHOOK_DISABLED: _rule("Webhook 已停用", Concern.ADMINS, email=True),
+    EventKind.AUDIT_CHECKPOINT: _rule("审计检查点（每日，供另行保管）"),
     EventKind.TEST: _rule("测试通知"),
 }
 

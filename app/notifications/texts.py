@@ -34,6 +34,7 @@ _TITLES: dict[EventKind, str] = {
     EventKind.BACKUP_FAILED: "备份失败：{message}",
     EventKind.INSPECTION_FINISHED: "定期检查完成：{label}，{outcome}",
     EventKind.WEBHOOK_DISABLED: "Webhook 已停用：{host}",
+    EventKind.AUDIT_CHECKPOINT: "审计检查点：前 {size} 条审计记录，请保管",
     EventKind.TEST: "测试通知",
 }
 
@@ -81,8 +82,12 @@ _PATHS = {
     "backup": "/backups",
     "inspection": "/inspections/{id}",
     "webhook": "/settings/webhooks",
+    "audit_checkpoint": "/audit",
     "channel": "/settings/channels",
 }
+
+
+_KEEP = "请把下面各行原样存为文件，放在本系统之外；以后可在“审计”页或用命令与之核对。"
 
 
 class _Facts(dict[str, Any]):
@@ -98,6 +103,8 @@ def message_of(
     """The words of an event."""
     title = _plain(_title(kind, data).format_map(_Facts(data)))[:MAX_TITLE]
     path = _PATHS.get(object_type, "/notifications").format(id=object_id)
+    if kind is EventKind.AUDIT_CHECKPOINT:
+        return Message(title, f"{_KEEP}\n\n{data.get('checkpoint', '')}", path)
     if kind is EventKind.DEVICE_LOCK_DIGEST:
         return Message(title, digest_words.short(data), path)
     moved = data.get("outcome") != "already"

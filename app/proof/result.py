@@ -11,6 +11,9 @@ from app.core.guards import Fault
 MOST = 20
 """Discrepancies that are named one by one."""
 
+FIRST = 4
+"""Of those that are told where there is little room."""
+
 NO_ANCHOR = (
     "没有库外检查点：若有人改写整个数据库并重新计算，仅凭数据库无法发现；"
     "请下载检查点另行保管，或配置另一处备份目标"
@@ -79,6 +82,15 @@ class Proof:
             return "；".join(one.message for one in self.findings)
         rows = "、".join(f"{part.kind.label} {part.rows} 条" for part in self.compared)
         return f"{self.chain.sentence}；{rows}，均与链上摘要一致；数据库保护齐全。{self.reach}。"
+
+    @property
+    def summary(self) -> str:
+        """The same where there is little room: the first that does not fit, and how many more."""
+        if self.ok:
+            return self.sentence
+        more = len(self.findings) - FIRST
+        shown = "；".join(one.message for one in self.findings[:FIRST])
+        return f"{shown}；另有 {more} 处不符" if more > 0 else shown
 
     @property
     def reach(self) -> str:

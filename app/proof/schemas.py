@@ -1,6 +1,6 @@
 """What the API says of a proof."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.audit.verification import Problem
 from app.proof.result import Proof
@@ -11,6 +11,14 @@ class FindingPublic(BaseModel):
 
     code: str = Field(description="`chain.…`, `evidence.altered|deleted|inserted`, `guard.…`")
     message: str
+
+
+class KeptCheckpoint(BaseModel):
+    """A checkpoint that was kept elsewhere, as it was given out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    checkpoint: str = Field(max_length=4096, description="C2SP checkpoint with its signature line")
 
 
 class ProofPublic(BaseModel):

@@ -1,7 +1,7 @@
 """Prove: verify the chain, compare it with the rows it vouches for, and look at what guards both."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,12 +16,17 @@ from app.audit.checkpoint import Signer
 from app.audit.evidence import Compared, compare
 from app.audit.models import AuditRecord
 from app.audit.service import AuditHeadMissing
-from app.audit.verification import Anchor, verify
+from app.audit.verification import verify
+from app.backups import anchors
+from app.backups.anchors import Collected
+from app.backups.errors import BackupSettingsInvalid
+from app.backups.storage import storage_of
 from app.clearing.evidence import GUARDS, KINDS
 from app.core import guards
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.logging import get_logger
+from app.proof import checkpoints
 from app.proof.result import Adopted, Proof
 from app.settings import Settings
 
@@ -33,9 +38,10 @@ def prove(database: Database, settings: Settings, *, kept: str | None = None) ->
 
     `kept` is a checkpoint somebody hands in; raises CheckpointInvalid when it is not one of this log.
     """
-    anchors: Sequence[Anchor] = ()
+    signer = Signer(settings.root_secret)
+    outside = _outside(settings)  # before the snapshot, which none of them may be ahead of
     with database.snapshot() as session:
-        chain = verify(session, signer=Signer(settings.root_secret), kept=kept, anchors=anchors)
+        chain = verify(session, signer=signer, kept=kept, anchors=outside.anchors)
         # Of records that are not what was hashed nothing can be read.
         compared = tuple(compare(session, kind) for kind in KINDS) if chain.ok else ()
         return Proof(
@@ -44,6 +50,7 @@ def prove(database: Database, settings: Settings, *, kept: str | None = None) ->
             faults=tuple(guards.faults(session, GUARDS)),
             named=_numbers(session, compared),
             adopted=_adopted(session) if chain.ok else None,
+            unreachable=outside.unreachable,
         )
 
 
@@ -51,15 +58,24 @@ def prove_now(database: Database, settings: Settings, *, actor: Actor, clock: Cl
     """Prove, put the result on record, and sign a checkpoint of a trail that is whole."""
     proof = prove(database, settings)
     if proof.ok:
-        _record_success(database, Signer(settings.root_secret), proof, actor, clock())
+        text = _record_success(database, Signer(settings.root_secret), proof, actor, clock())
+        checkpoints.keep(settings, text, clock())
     else:
         _record_failure(database, proof, actor, clock())
     return proof
 
 
+def _outside(settings: Settings) -> Collected:
+    """Where the targets are not set properly nothing of them can be read, and the proof says so."""
+    try:
+        return anchors.collect(storage_of(settings))
+    except BackupSettingsInvalid as error:
+        return Collected((), (error.detail,))
+
+
 def _record_success(
     database: Database, signer: Signer, proof: Proof, actor: Actor, at: datetime
-) -> None:
+) -> str:
     with database.transaction() as session:
         audit.record(
             session,
@@ -75,7 +91,7 @@ def _record_success(
                 "anchored": proof.chain.anchored,
             },
         )
-        tree.issue(session, signer, actor=actor, at=at)
+        return tree.issue(session, signer, actor=actor, at=at).text
 
 
 def _record_failure(database: Database, proof: Proof, actor: Actor, at: datetime) -> None:

@@ -13,7 +13,7 @@ from app.audit.schemas import AuditRecordPublic, CheckpointPublic
 from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
-from app.proof.schemas import ProofPublic
+from app.proof.schemas import KeptCheckpoint, ProofPublic
 from app.proof.service import prove
 from app.system.audit_filters import AuditFilterDep, SignerDep
 
@@ -40,6 +40,14 @@ def verify_audit_records(
 ) -> ProofPublic:
     """Verify the trail, and compare it with records, approvals, decisions, triggers and checkpoints."""
     return ProofPublic.of(prove(database, settings))
+
+
+@router.post("/verify")
+def verify_with_checkpoint(
+    database: DatabaseDep, _: AuditReader, settings: SettingsDep, kept: KeptCheckpoint
+) -> ProofPublic:
+    """The same, and compare with a checkpoint somebody kept; one that isn't of this log is refused."""
+    return ProofPublic.of(prove(database, settings, kept=kept.checkpoint))
 
 
 @router.get("/checkpoint")

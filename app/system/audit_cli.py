@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from app.audit import tree
 from app.audit.actor import SYSTEM
 from app.audit.checkpoint import Signer
 from app.audit.operations import export_now
@@ -16,6 +15,7 @@ from app.audit.queries import AuditFilter
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.errors import QingkaError
+from app.proof import checkpoints
 from app.proof.service import prove
 from app.settings import Settings, load_settings
 
@@ -65,12 +65,10 @@ def export(output: OutputOption = None) -> None:
 
 @app.command()
 def checkpoint(output: OutputOption = None) -> None:
-    """签发检查点并保存在数据库中；把输出另行保管，公钥写到标准错误。"""
+    """签发检查点，存入数据库、数据目录和备份目标；把输出另行保管，公钥写到标准错误。"""
     with _opened() as (database, signer):
-        with database.transaction() as session:
-            row = tree.issue(session, signer, actor=SYSTEM, at=utc_now())
-            text = row.text
-        _write(iter([text]), output)
+        issued = checkpoints.issue(database, load_settings(), actor=SYSTEM, at=utc_now())
+        _write(iter([issued.text]), output)
         typer.echo(signer.verifier_key, err=True)
 
 

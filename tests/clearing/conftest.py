@@ -13,7 +13,10 @@ from starlette.testclient import TestClient
 
 from app import error_handlers
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
-from app.clearing import queries
+from app.audit import service as audit
+from app.audit.actions import AuditAction
+from app.audit.evidence import seals
+from app.clearing import evidence, queries
 from app.clearing.api import router as clearing_api
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.models import ClearingRecord, ClearingRequest
@@ -230,8 +233,13 @@ class Office:
             change(session, request)
             session.add(request)
 
-    def add_record(self, session: Session, device_id: UUID, **changes: Any) -> ClearingRecord:
-        """A record of a device that succeeded, and the confirmed request it is of."""
+    def add_record(
+        self, session: Session, device_id: UUID, *, vouched: bool = True, **changes: Any
+    ) -> ClearingRecord:
+        """A record of a device that succeeded, and the confirmed request it is of.
+
+        `vouched`: the audit trail holds its digest, as that of every record written properly.
+        """
         device = session.get_one(Device, device_id)
         request = ClearingRequest(
             number=queries.next_number(session, DUE_DAY),
@@ -275,6 +283,16 @@ class Office:
         record = ClearingRecord(**values | changes)
         session.add(record)
         session.flush()
+        if vouched:
+            audit.record(
+                session,
+                actor=SYSTEM.actor,
+                action=AuditAction.CLEARING_SUCCEEDED,
+                object_type=evidence.REQUEST.object_type,
+                object_id=request.id,
+                at=self.clock(),
+                details=seals(session, evidence.RECORD, [record.id]),
+            )
         return record
 
     def state(self, request_id: UUID) -> RequestState:

@@ -63,6 +63,7 @@ GET    /api/v1/audit-records                                                    
 GET    /api/v1/audit-records/checkpoint                                            audit
 GET    /api/v1/audit-records/export                                                audit
 GET    /api/v1/audit-records/verify                                                audit
+POST   /api/v1/audit-records/verify                                                audit
 GET    /api/v1/backups                                                             signed-in
 POST   /api/v1/backups                                                             request
 GET    /api/v1/backups/{backup_id}                                                 signed-in
@@ -172,6 +173,8 @@ POST   /account/totp/remove                                                     
 POST   /account/totp/start                                                         signed-in
 GET    /audit                                                                      audit
 GET    /audit/certificate                                                          signed-in
+GET    /audit/checkpoint.txt                                                       audit
+POST   /audit/compare                                                              audit
 POST   /audit/verify                                                               audit
 GET    /backups                                                                    signed-in
 POST   /backups                                                                    request

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -47,9 +47,9 @@ def record_id(office: "Office") -> UUID:
     return _add(office)
 
 
-def _add(office: "Office", **changes: object) -> UUID:
+def _add(office: "Office", *, vouched: bool = True, **changes: object) -> UUID:
     device_id = office.operator().device_ids[0]
-    values = {
+    values: dict[str, Any] = {
         "invoices_cleared": 1586,
         "amount": Decimal("1692455.22"),
         "tax": Decimal("211204.88"),
@@ -60,7 +60,8 @@ def _add(office: "Office", **changes: object) -> UUID:
         "evidence": EVIDENCE,
     }
     with office.database.transaction() as session:
-        return office.add_record(session, device_id, **values | changes).id
+        record = office.add_record(session, device_id, vouched=vouched, **values | changes)
+        return record.id
 
 
 def _code(office: "Office", record_id: UUID) -> str:
@@ -264,6 +265,24 @@ def test_a_record_altered_behind_our_back_is_found(
         connection.execute(sa.text("DROP TRIGGER clearing_records_no_update"))
         connection.execute(sa.text(f"UPDATE clearing_records SET {change}"))
     assert "验证码无效" in _verified(client, code)
+
+
+def test_no_certificate_and_no_code_vouches_for_an_altered_record(
+    office: "Office", client: TestClient, record_id: UUID
+) -> None:
+    """A code made after the alteration fits the altered record: the audit chain decides."""
+    with office.database.engine.begin() as connection:
+        connection.execute(sa.text("DROP TRIGGER clearing_records_no_update"))
+        connection.execute(sa.text("UPDATE clearing_records SET executed_by_name = '别人'"))
+    response = client.get(f"/api/v1/clearing-records/{record_id}/certificate")
+    assert (response.status_code, response.json()["code"]) == (409, "certificate.record_altered")
+    assert "验证码无效" in _verified(client, _code(office, record_id))
+
+
+def test_a_record_slipped_in_gets_no_certificate(office: "Office", client: TestClient) -> None:
+    record_id = _add(office, vouched=False)
+    response = client.get(f"/api/v1/clearing-records/{record_id}/certificate")
+    assert (response.status_code, response.json()["code"]) == (409, "certificate.record_altered")
 
 
 def test_without_a_code_the_page_asks_for_one(client: TestClient) -> None:

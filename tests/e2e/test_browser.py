@@ -180,7 +180,7 @@ def _assert_on_record(page: Page, world: "World", subject: "Subject") -> None:
     for words in ("提交清卡申请", "执行清卡", "创建备份", "清卡成功", "验证用户身份失败"):
         expect(page.locator("tbody")).to_contain_text(words)
     page.get_by_role("button", name="验证审计链").click()
-    expect(page.get_by_text("审计链完整")).to_be_visible()
+    expect(page.get_by_text("首尾相接")).to_be_visible()
 
 
 def _assert_no_second_time(page: Page, world: "World", subject: "Subject", password: str) -> None:

@@ -129,9 +129,9 @@ def proven_file(database: Database, settings: Settings, clock: MovableClock) -> 
 def as_owner() -> Owner:
     """Runs statements as who owns the database can: guards off, act, guards on again as they were."""
 
-    def act(database: Database, *statements: str) -> None:
+    def act(database: Database, *statements: str, rehash: bool = False) -> None:
         if database.is_sqlite:
-            _act_on_file(Path(str(database.url.database)), statements)
+            _act_on_file(Path(str(database.url.database)), statements, rehash=rehash)
             return
         tables = [guard.table for guard in GUARDS]
         off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables]
@@ -145,33 +145,35 @@ def as_owner() -> Owner:
     return act
 
 
-def _act_on_file(path: Path, statements: Sequence[str]) -> None:
+def _act_on_file(path: Path, statements: Sequence[str], *, rehash: bool) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     found = guards.fetchall()
     off, on = [f"DROP TRIGGER {name}" for name, _ in found], [sql for _, sql in found]
-    for statement in (*off, *statements, *on):
+    for statement in (*off, *statements):
+        connection.execute(statement)
+    if rehash:
+        _rechain(connection)
+    for statement in on:
         connection.execute(statement)
     connection.close()
 
 
-def rechain(database: Database) -> None:
-    """Compute all hashes anew, as a forger does after rewriting; the guards have to be off."""
+def _rechain(connection: sqlite3.Connection) -> None:
+    """Compute all hashes anew, as a forger does after rewriting."""
     names = (
         *("seq", "at", "actor_kind", "actor_id", "actor_name", "action", "object_type"),
         *("object_id", "ip", "details"),
     )
-    with database.engine.begin() as connection:
-        rows = connection.exec_driver_sql(
-            f"SELECT {', '.join(names)} FROM audit_records ORDER BY seq"
-        ).all()
-        previous = GENESIS
-        for row in rows:
-            values = dict(zip(names, row, strict=True))
-            hash_ = chain_hash(previous, record_bytes(**values))
-            connection.exec_driver_sql(
-                "UPDATE audit_records SET prev_hash = ?, hash = ? WHERE seq = ?",
-                (previous, hash_, values["seq"]),
-            )
-            previous = hash_
-        connection.exec_driver_sql("UPDATE audit_head SET seq = ?, hash = ?", (len(rows), previous))
+    query = f"SELECT {', '.join(names)} FROM audit_records ORDER BY seq"
+    rows = connection.execute(query).fetchall()
+    previous = GENESIS
+    for row in rows:
+        values = dict(zip(names, row, strict=True))
+        hash_ = chain_hash(previous, record_bytes(**values))
+        connection.execute(
+            "UPDATE audit_records SET prev_hash = ?, hash = ? WHERE seq = ?",
+            (previous, hash_, values["seq"]),
+        )
+        previous = hash_
+    connection.execute("UPDATE audit_head SET seq = ?, hash = ?", (len(rows), previous))

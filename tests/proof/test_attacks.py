@@ -2,10 +2,13 @@
 
 import pytest
 
+from app.accounts.principal import SYSTEM
 from app.audit.verification import Problem
 from app.clearing.evidence import APPROVED_COLUMNS, GUARDS, WORKING_COLUMNS
 from app.clearing.models import ClearingRequest
+from app.clearing.service import handover
 from app.core.guards import Guard, faults
+from app.devices.models import Device
 from app.proof.service import prove
 from tests.proof.conftest import Owner, Proven
 
@@ -21,6 +24,24 @@ def test_what_was_done_properly_is_proven_and_says_how_far(proven: Proven) -> No
     assert rows == {"clearing_record": 2, "clearing_request": 2, "reconciliation_difference": 1}
     assert "没有库外检查点" in proof.sentence
     assert "审计链完整" not in proof.sentence
+
+
+def test_a_request_that_runs_on_another_day_or_is_handed_over_stays_proven(
+    proven: Proven,
+) -> None:
+    later = proven.office.submit(proven.office.operator())
+    proven.clock.move(days=1)
+    proven.office.execute(later)
+    waiting = proven.office.operator()
+    proven.office.submit(waiting)
+    other = proven.office.operator(machines=())
+    with proven.database.transaction() as session:
+        device = session.get_one(Device, waiting.device_ids[0])
+        handover.move_requests_of_device(
+            session, device, other.operator_id, principal=SYSTEM, at=proven.clock()
+        )
+    proof = prove(proven.database, proven.settings)
+    assert proof.ok, proof.sentence
 
 
 ALTERATIONS = [
@@ -89,7 +110,7 @@ def test_a_deleted_decision_is_found(proven: Proven, as_owner: Owner) -> None:
 def test_a_record_slipped_in_is_found(proven: Proven, as_owner: Owner) -> None:
     with proven.database.transaction() as session:
         subject = proven.office.operator()
-        proven.office.add_record(session, subject.device_ids[0])
+        proven.office.add_record(session, subject.device_ids[0], vouched=False)
     codes = _codes(proven)
     assert codes == ["evidence.inserted", "evidence.inserted"]  # the record, and a request for it
 

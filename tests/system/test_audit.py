@@ -22,6 +22,7 @@ from app.accounts.principal import Permission, Principal, PrincipalKind, Role
 from app.audit import offline, service
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM
+from app.audit.canonical import GENESIS, chain_hash, moment, record_bytes
 from app.audit.checkpoint import Signer
 from app.audit.merkle import verify_consistency
 from app.audit.models import AuditCheckpoint, AuditRecord
@@ -197,6 +198,7 @@ def test_page_lists_and_filters(client: TestClient) -> None:
     assert page.status_code == 200
     assert page.text.count("<tr>") == 21
     assert "&lt;b&gt;&amp;" in page.text
+    assert "系统 读取设备" in page.text
     assert 'value="device.read" selected' in page.text
     assert "/api/v1/audit-records/export?action=device.read" in page.text
     following = re.search(r'rel="next" href="([^"]+)"', page.text)
@@ -282,7 +284,7 @@ def test_checkpoint_and_export_from_the_shell(
     assert offline.main([str(export), str(kept), key.strip()]) == 0
     code, out, _ = shell("verify", "--checkpoint", kept)
     assert code == 0
-    assert "与 1 个库外检查点一致，前 60 条自签发以来未被改写，其后 2 条尚无库外检查点" in out
+    assert "与 3 个库外检查点一致，前 60 条自签发以来未被改写，其后 2 条尚无库外检查点" in out
     assert _actions(filled) == ["audit.checkpointed", "audit.exported"]
     kept.write_text("nonsense", encoding="utf-8")
     code, _, err = shell("verify", "--checkpoint", kept)
@@ -297,3 +299,55 @@ def test_export_and_checkpoint_to_standard_output(
     code, out, err = shell("checkpoint")
     assert (code, Signer(SECRET.encode()).open(out).size) == (0, 61)
     assert err.startswith("qingka/audit+")
+
+
+def test_a_kept_checkpoint_is_downloaded_and_compared_on_the_page(
+    client: TestClient, filled: Database
+) -> None:
+    kept = client.get("/audit/checkpoint.txt")
+    assert kept.headers["content-disposition"] == 'attachment; filename="qingka-audit-60.txt"'
+    assert Signer(SECRET.encode()).open(kept.text).size == 60
+
+    def compare(text: str) -> str:
+        response = client.post("/audit/compare", data={"checkpoint": text})
+        assert (response.status_code, response.headers["location"]) == (303, "/audit")
+        page: str = client.get("/audit").text
+        return page
+
+    pasted = kept.text.replace("\n", "\r\n").strip()
+    assert "与 1 个库外检查点一致，前 60 条自签发以来未被改写" in compare(pasted)
+    assert "检查点无效" in compare("something else")
+    _rewrite(filled)
+    assert "与库外保存的检查点不符，此前的记录被改写，提交核对的检查点" in compare(kept.text)
+
+
+def test_a_kept_checkpoint_is_compared_by_the_api(client: TestClient, filled: Database) -> None:
+    kept = client.get("/audit/checkpoint.txt").text
+    found = _ok(client.post(f"{API}/verify", json={"checkpoint": kept}))
+    assert (found["ok"], found["anchors"], found["anchored"]) == (True, 1, 60)
+    refused = client.post(f"{API}/verify", json={"checkpoint": "x"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "audit.checkpoint_invalid")
+    _rewrite(filled)
+    found = _ok(client.post(f"{API}/verify", json={"checkpoint": kept}))
+    assert (found["ok"], found["problem"]) == (False, "anchor")
+    assert _ok(client.get(f"{API}/verify"))["problem"] is None
+
+
+def _rewrite(database: Database) -> None:
+    """Alter a record and compute every hash anew, as who has the file can."""
+    rows = []
+    with database.reading() as session:
+        rows = [one.model_dump() for one in session.exec(select(AuditRecord))]
+    previous = GENESIS
+    script = []
+    for row in sorted(rows, key=lambda row: int(row["seq"])):
+        row["actor_name"] = "别人"
+        names = ("actor_kind", "actor_id", "actor_name", "action", "object_type", "object_id")
+        texts = {name: row[name] for name in (*names, "ip", "details")}
+        new = chain_hash(previous, record_bytes(seq=row["seq"], at=moment(row["at"]), **texts))
+        script.append(
+            f"UPDATE audit_records SET actor_name = '别人', prev_hash = '{previous}',"
+            f" hash = '{new}' WHERE seq = {row['seq']};"
+        )
+        previous = new
+    _tamper(database, "".join(script) + f"UPDATE audit_head SET hash = '{previous}'")

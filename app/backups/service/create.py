@@ -13,7 +13,7 @@ from typing import Any
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import Actor
-from app.backups import archive, sheets
+from app.backups import anchors, archive, sheets
 from app.backups.content import Cells, Content, Table
 from app.backups.errors import known_errors
 from app.backups.models import Backup, BackupKind, BackupState, CopyState
@@ -45,7 +45,8 @@ def create(
     """Write, read back from every target, compare, register. Raises BackupFailed with nothing registered."""
     storage, started = as_storage(where), clock()
     with known_errors(), spool_file(storage, ".zip") as plain:
-        written = _write(database, plain, content, started)
+        told = anchors.about(database, storage, content, started)
+        written = _write(database, plain, content, told)
         check = copies.digests(_database_digests(database, content))
         return keep(
             database,
@@ -74,6 +75,7 @@ def keep(
 ) -> Backup:
     """Put a written archive on the targets and register it, unless the fence raises."""
     stored = copies.store(storage, written.path, f"{started:%Y-%m}/{content.name}", check)
+    anchors.keep_beside(storage, written.manifest, started)
     with database.transaction() as session:
         if fence is not None:
             _pass(fence, session, storage, stored)
@@ -104,9 +106,9 @@ def record_failure(
 
 
 def _write(
-    database: Database, path: Path, content: Content, at: datetime
+    database: Database, path: Path, content: Content, told: Mapping[str, Any]
 ) -> archive.WrittenArchive:
-    with archive.writing(path, content.about(at), durable=False) as (writer, finished):
+    with archive.writing(path, told, durable=False) as (writer, finished):
         for name, document in content.documents.items():
             writer.add_json(name, document)
         for table in content.tables:

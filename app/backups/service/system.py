@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app import __version__
 from app.audit.actor import Actor
-from app.backups import archive
+from app.backups import anchors, archive
 from app.backups.archive import ArchiveDamaged, ArchiveWriter
 from app.backups.content import Beside, Content, nothing_beside
 from app.backups.errors import known_errors
@@ -51,7 +51,8 @@ def back_up_system(
     )
     write = _write_sqlite if database.is_sqlite else _write_tables
     with known_errors(), spool_file(storage, ".zip") as plain:
-        with archive.writing(plain, content.about(started), durable=False) as (writer, finished):
+        told = anchors.about(database, storage, content, started)
+        with archive.writing(plain, told, durable=False) as (writer, finished):
             for name, document in content.documents.items():
                 writer.add_json(name, document)
             check = write(database, storage, writer)
