@@ -4,7 +4,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin, DevicesWriter
+from app.accounts.schemas import StepUpPassword
 from app.clearing.service import handover
 from app.core.routing import Router
 from app.core.schemas import Input
@@ -18,6 +20,7 @@ class OperatorHandover(Input):
     """POST /operators/{id}/hand-over."""
 
     to_operator_id: UUID
+    password: StepUpPassword = None
 
 
 class EnterpriseHandover(Input):
@@ -25,6 +28,7 @@ class EnterpriseHandover(Input):
 
     from_account_id: UUID
     to_account_id: UUID
+    password: StepUpPassword = None
 
 
 class HandedOver(BaseModel):
@@ -38,10 +42,12 @@ def hand_over_operator(
     operator_id: UUID,
     data: OperatorHandover,
     session: Writing,
+    confirm: Confirm,
     principal: DevicesWriter,
     clock: ClockDep,
 ) -> HandedOver:
     """Hand all devices of an operator over to another one of the same enterprise."""
+    confirm(data.password)
     moved = handover.hand_over_operator(
         session, operator_id, data.to_operator_id, principal=principal, clock=clock
     )
@@ -53,10 +59,12 @@ def hand_over_enterprise(
     enterprise_id: UUID,
     data: EnterpriseHandover,
     session: Writing,
+    confirm: Confirm,
     principal: Admin,
     clock: ClockDep,
 ) -> HandedOver:
     """Hand an enterprise over from one accountant to another, with the open requests."""
+    confirm(data.password)
     enterprises_queries.get_enterprise(session, enterprise_id, principal=principal)
     moved = handover.hand_over_enterprise(
         session,

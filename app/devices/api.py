@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Body, Depends, Header, Query, Response
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin, DeviceRereader, DevicesWriter, Reader
 from app.accounts.presence import Present
 from app.contracts.devices import DeviceKind
@@ -25,6 +26,7 @@ from app.devices.schemas import (
     AgentCreate,
     AgentCreated,
     AgentPublic,
+    AgentRemove,
     AgentUpdate,
     ChangePublic,
     DeviceCreate,
@@ -185,12 +187,14 @@ def list_agents(session: Reading, principal: Reader, page: Paging) -> Page[Agent
 def register_agent(
     data: AgentCreate,
     session: Writing,
+    confirm: Confirm,
     principal: Admin,
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
 ) -> AgentCreated:
     """Register an agent; its token is in this answer only."""
+    confirm(data.password)
     agent, token = service.register_agent(
         session, data=data, principal=principal, settings=settings, at=clock()
     )
@@ -200,9 +204,10 @@ def register_agent(
 
 @router.post("/agents/enrollments", status_code=201)
 def create_enrollment(
-    data: EnrollmentCreate, session: Writing, principal: Admin, clock: ClockDep
+    data: EnrollmentCreate, session: Writing, confirm: Confirm, principal: Admin, clock: ClockDep
 ) -> EnrollmentCreated:
     """A one-time code with which an agent registers itself, within fifteen minutes."""
+    confirm(data.password)
     made, code = service.create_enrollment(session, name=data.name, principal=principal, at=clock())
     return EnrollmentCreated(id=made.id, name=made.name, expires_at=made.expires_at, code=code)
 
@@ -234,6 +239,7 @@ def change_agent(
     agent_id: UUID,
     data: AgentUpdate,
     session: Writing,
+    confirm: Confirm,
     principal: Admin,
     settings: SettingsDep,
     clock: ClockDep,
@@ -241,6 +247,7 @@ def change_agent(
     if_match: IfMatch = None,
 ) -> AgentPublic:
     """Change an agent, or replace its token."""
+    confirm(data.changes().get("password"))
     agent = service.change_agent(
         session,
         agent_id,
@@ -254,8 +261,16 @@ def change_agent(
 
 
 @router.delete("/agents/{agent_id}", status_code=204)
-def remove_agent(agent_id: UUID, session: Writing, principal: Admin, clock: ClockDep) -> None:
+def remove_agent(
+    agent_id: UUID,
+    session: Writing,
+    confirm: Confirm,
+    principal: Admin,
+    clock: ClockDep,
+    data: Annotated[AgentRemove | None, Body()] = None,
+) -> None:
     """Remove an agent no device names."""
+    confirm(data.password if data else None)
     service.remove_agent(session, agent_id, principal=principal, at=clock())
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from app.accounts.schemas import StepUpPassword
 from app.contracts.devices import DeviceKind, InvoiceType, LinkState
 from app.core.money import Money
 from app.core.schemas import ABSENT, Input, Name, Patch
@@ -217,15 +218,25 @@ class AgentCreate(Input):
     base_url: BaseUrl
     token: Token | None = None
     pin: Pin = ""
+    password: StepUpPassword = None
 
 
 class AgentUpdate(Patch):
     """Changes of an agent."""
 
+    nullable: ClassVar[frozenset[str]] = frozenset({"password"})
+
     name: Name = ABSENT
     base_url: BaseUrl = ABSENT
     token: Token = ABSENT
     pin: Pin = ABSENT
+    password: StepUpPassword = ABSENT
+
+
+class AgentRemove(Input):
+    """Body of DELETE, needed by people only."""
+
+    password: StepUpPassword = None
 
 
 class AgentPublic(BaseModel):
@@ -255,6 +266,7 @@ class EnrollmentCreate(Input):
     """A code for an agent to register itself with; an existing agent's name enrolls that one anew."""
 
     name: Name
+    password: StepUpPassword = None
 
 
 class EnrollmentCreated(BaseModel):

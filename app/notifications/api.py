@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Body, Query, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin, Person
 from app.core.db import Session
 from app.core.etags import IfMatch, require_match, set_etag
@@ -12,7 +13,6 @@ from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.notifications import queries
-from app.notifications.deps import Confirm
 from app.notifications.kinds import EventKind
 from app.notifications.models import DeliveryState
 from app.notifications.schemas import (

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import Body, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin
 from app.core.etags import IfMatch, require_match, set_etag
 from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.notifications import queries
-from app.notifications.deps import Confirm
 from app.notifications.schemas import (
     Confirmation,
     WebhookCreate,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.accounts.models import Account, AccountEnterprise
-from app.accounts.principal import Principal, Role
+from app.accounts.principal import Principal, PrincipalKind, Role
 from app.audit.models import AuditRecord
 from app.clearing import queries
 from app.clearing.states import RequestState
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def app(app: FastAPI) -> FastAPI:
-    """With the pages of the registers."""
+    """With the pages of the registers; by key, nobody who could be asked for a password."""
+    app.state.principal = replace(app.state.principal, kind=PrincipalKind.API_KEY)
     for router in (devices_pages, operators_pages, enterprises_pages):
         app.include_router(router)
     return app
@@ -215,3 +217,16 @@ def test_who_may_not_change_is_shown_no_dialog(
         assert page.status_code == 200
         assert "<dialog" not in page.text
         assert client.post(f"{url}/hand-over", data={}).status_code == 403
+
+
+@pytest.mark.parametrize("of", ["operators", "enterprises"])
+def test_a_person_hands_over_only_with_the_password(
+    office: "Office", app: FastAPI, client: TestClient, of: str
+) -> None:
+    app.state.principal = replace(app.state.principal, kind=PrincipalKind.ACCOUNT)
+    subject = office.operator()
+    which = subject.operator_id if of == "operators" else office.enterprise_id
+    data = {"receiver_code": "x", "from_account": "zhao", "to_account": "qian"}
+    answer = client.post(f"/settings/{of}/{which}/hand-over", data=data)
+    assert answer.status_code == 422
+    assert "请输入密码" in _open_dialog(answer.text)

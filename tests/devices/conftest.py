@@ -51,8 +51,9 @@ def now() -> datetime:
 
 @pytest.fixture
 def admin() -> Principal:
+    """By key: nobody who could be asked for a password."""
     return Principal(
-        kind=PrincipalKind.ACCOUNT,
+        kind=PrincipalKind.API_KEY,
         id=new_id(),
         name="lin",
         display_name="林会计",

@@ -1,5 +1,6 @@
 """One-time codes: made by an admin, used once by an agent, worth nothing to anybody else."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, Role
+from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.contracts import CONTRACT_VERSION
 from app.core.db import Database
 from app.core.security import hash_token
@@ -138,3 +139,16 @@ def test_guessing_codes_is_slowed_down(client: TestClient) -> None:
     answers = [enroll(client, f"AAAA-AAAA-{place:04d}").status_code for place in range(25)]
     assert answers[:20] == [403] * 20
     assert answers[20:] == [429] * 5
+
+
+def test_a_person_registers_and_enrols_agents_only_with_the_password(
+    app: FastAPI, client: TestClient, admin: Principal
+) -> None:
+    app.state.principal = replace(admin, kind=PrincipalKind.ACCOUNT)
+    for path, body in (
+        ("/api/v1/agents/enrollments", {"name": "门店"}),
+        ("/api/v1/agents", {"name": "前台", "base_url": "https://a.lan:8711"}),
+    ):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 422, path
+        assert answer.json()["errors"] == {"password": "请输入密码"}

@@ -166,14 +166,17 @@ def test_a_code_works_once(world: "World", dialling: "RemoteAgent") -> None:
     assert not (world.folder / "fourth" / "agent-enrollment.json").exists()
 
 
-def test_the_page_gives_the_command_with_a_code(world: "World") -> None:
+def test_the_page_gives_the_command_with_a_code(world: "World", password: str) -> None:
     with world.signed_in() as browser:
-        made = browser.post("/devices/agents/enrollments", data={"agent_name": "门店九"})
+        form = {"agent_name": "门店九", "password": password}
+        unproven = browser.post("/devices/agents/enrollments", data={"agent_name": "门店九"})
+        assert unproven.status_code == 422
+        made = browser.post("/devices/agents/enrollments", data=form)
         assert made.status_code == 200
         command = re.search(r"qingka agent enroll --server (\S+) --code (\S+?)<", made.text)
         assert command is not None
         assert command[1] == world.address
-        empty = browser.post("/devices/agents/enrollments", data={"agent_name": " "})
+        empty = browser.post("/devices/agents/enrollments", data={**form, "agent_name": " "})
         assert empty.status_code == 422
         assert "必填" in empty.text
     done = world.qingka(

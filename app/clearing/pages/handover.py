@@ -11,6 +11,7 @@ from fastapi import Form, Request
 from starlette.responses import Response
 
 from app.accounts import queries as accounts_queries
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin, DevicesWriter
 from app.clearing.service import handover
 from app.core.db import Session
@@ -35,10 +36,13 @@ def hand_over_operator(
     principal: DevicesWriter,
     database: DatabaseDep,
     clock: ClockDep,
+    confirm: Confirm,
     receiver_code: Name = "",
+    password: Name = "",
 ) -> Response:
     """All devices of an operator go to another one of the enterprise."""
     try:
+        confirm(password)
         with database.transaction() as session:
             receiver = operators_queries.by_code(session, receiver_code.strip())
             if receiver is None or not principal.sees(receiver.enterprise_id):
@@ -64,11 +68,14 @@ def hand_over_enterprise(
     principal: Admin,
     database: DatabaseDep,
     clock: ClockDep,
+    confirm: Confirm,
     from_account: Name = "",
     to_account: Name = "",
+    password: Name = "",
 ) -> Response:
     """An enterprise and its open requests go from one accountant to another."""
     try:
+        confirm(password)
         with database.transaction() as session:
             enterprises_queries.get_enterprise(session, enterprise_id, principal=principal)
             moved = handover.hand_over_enterprise(

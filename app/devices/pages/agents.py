@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin, DevicesWriter
 from app.core.db import Session
 from app.core.forms import parse
@@ -20,6 +21,8 @@ from app.devices.schemas import AgentCreate, EnrollmentCreate
 from app.errors import QingkaError
 
 router = Router(prefix="/devices/agents")
+
+Password = Annotated[str, Form(max_length=200)]
 
 
 @router.get("")
@@ -35,12 +38,15 @@ def register_agent(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    confirm: Confirm,
     name: Annotated[str, Form(max_length=200)] = "",
     base_url: Annotated[str, Form(max_length=400)] = "",
+    password: Password = "",
 ) -> HTMLResponse:
     """Register an agent; its token is on the answer's page, this once."""
     try:
         data = parse(AgentCreate, {"name": name, "base_url": base_url})
+        confirm(password)
         with database.transaction() as session:
             _, token = service.register_agent(
                 session, data=data, principal=principal, settings=settings, at=clock()
@@ -59,11 +65,14 @@ def create_enrollment(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    confirm: Confirm,
     agent_name: Annotated[str, Form(max_length=200)] = "",
+    password: Password = "",
 ) -> HTMLResponse:
     """生成登记码: the code is on the answer's page, this once, in the command to be run."""
     try:
         data = parse(EnrollmentCreate, {"name": agent_name})
+        confirm(password)
         with database.transaction() as session:
             _, code = service.create_enrollment(
                 session, name=data.name, principal=principal, at=clock()
@@ -108,8 +117,10 @@ def _again(
 def _enroll_again(
     request: Request, database: DatabaseDep, name: str, error: QingkaError
 ) -> HTMLResponse:
-    field = "；".join(error.errors.values())
-    errors = {"agent_name": field} if field else {"enroll": f"{error.title}。{error.remedy}"}
+    named = {"agent_name": "；".join(error.errors.values())} if error.errors else {}
+    if "password" in error.errors:
+        named = {"enroll_password": error.errors["password"]}
+    errors = named or {"enroll": f"{error.title}。{error.remedy}"}
     with database.reading() as session:
         page = AgentsPage(
             _rows(session), can_manage=True, enroll_open=True, enroll_name=name, errors=errors

@@ -118,6 +118,7 @@ def change_agent(
     agent = queries.agent_for_change(session, agent_id)
     require_match(if_match, agent.revision)
     wanted = data.changes()
+    wanted.pop("password", None)
     token = wanted.pop("token", None)
     changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
     if not changed and token is None:

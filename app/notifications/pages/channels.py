@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin
 from app.core.db import Database
 from app.core.forms import parse
@@ -16,7 +17,6 @@ from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.errors import Invalid, QingkaError
 from app.notifications import queries
 from app.notifications.contexts import ChannelForm, ChannelRow, ChannelsPage
-from app.notifications.deps import Confirm
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Channel, ChannelKind
 from app.notifications.schemas import ChannelCreate, ChannelTest

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import Admin
 from app.core.db import Database
 from app.core.forms import parse
@@ -15,7 +16,6 @@ from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep, Writing
 from app.errors import Invalid
 from app.notifications import queries
 from app.notifications.contexts import WebhookForm, WebhookRow, WebhooksPage
-from app.notifications.deps import Confirm
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Webhook
 from app.notifications.pages.channels import KIND_OPTIONS

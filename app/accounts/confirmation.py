@@ -1,4 +1,4 @@
-"""Dependencies of the routes that decide where data are sent."""
+"""Asking a person for the password again: a dependency of routes that change what is worth it."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import SecretStr
 
-from app.accounts.deps import Admin
+from app.accounts.deps import CurrentPrincipal
 from app.accounts.service.step_up import verify_step_up
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 
@@ -14,7 +14,7 @@ Password = str | SecretStr | None
 
 
 def _confirming(
-    principal: Admin, database: DatabaseDep, settings: SettingsDep, clock: ClockDep
+    principal: CurrentPrincipal, database: DatabaseDep, settings: SettingsDep, clock: ClockDep
 ) -> Callable[[Password], None]:
     def confirm(password: Password) -> None:
         text = password.get_secret_value() if isinstance(password, SecretStr) else password
