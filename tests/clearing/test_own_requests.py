@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 
 from app.accounts import service as accounts_service
 from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
 from app.accounts.service import AccountDraft
+from app.audit.models import AuditRecord
 from app.clearing import errors, queries
 from app.clearing.models import ClearingRequest
+from app.clearing.pages.request_view import build
 from app.clearing.service import control, handover, review
 from app.clearing.states import RequestState
 from app.core.db import Session
@@ -145,3 +148,17 @@ def test_a_clerk_gives_up_their_own_request_and_no_other(office: "Office", perso
         request_id = office.submit(office.operator(), principal=clerk)
         cancel(request_id, who)
         assert office.state(request_id) is RequestState.CANCELLED
+
+
+def test_the_page_and_the_trail_say_who_first_asked(office: "Office", person: Person) -> None:
+    maker, reader = person(Role.ADMIN), person(Role.ADMIN)
+    request_id = office.submit(office.operator(), principal=_key_of(maker))
+    with office.database.transaction() as session:
+        assert build(session, request_id, reader, office.clock).requested_by == "ERP（密钥）"
+        found = queries.request(session, request_id)
+        found.requested_by, found.requested_by_name = str(reader.id), "钱会计"
+        session.add(found)
+        shown = build(session, request_id, reader, office.clock).requested_by
+        assert shown == "钱会计（移交前由 ERP（密钥） 提交）"
+        wanted = select(AuditRecord.details).where(AuditRecord.action == "clearing.submitted")
+        assert str(maker.id) in session.exec(wanted).one()

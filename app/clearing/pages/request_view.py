@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Permission, Principal, PrincipalKind
 from app.backups.models import Backup
 from app.clearing import figure_lines, preview, queries
 from app.clearing.contexts import (
@@ -73,7 +73,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         contact_name=request.contact_name,
         contact_phone=request.contact_phone,
         scheduled_for=request.scheduled_for,
-        requested_by=request.requested_by_name,
+        requested_by=_who_asked(request),
         created_at=request.created_at,
         reviewed_by=request.reviewed_by_name or "",
         reviewed_at=request.reviewed_at,
@@ -194,6 +194,15 @@ def _retry_by(session: Session, request: ClearingRequest, principal: Principal) 
     if request.state not in RETRYABLE_STATES or approval.may_retry(session, request, principal):
         return ""
     return "requester" if approval.covers(request) else "admin"
+
+
+def _who_asked(request: ClearingRequest) -> str:
+    """Who answers for it, and who first asked where that is somebody else; a key is named as one."""
+    key = "（密钥）" if request.asked_by_kind == PrincipalKind.API_KEY else ""
+    first = f"{request.asked_by_name}{key}"
+    if not request.asked_by or request.asked_by == request.requested_by:
+        return f"{request.requested_by_name}{key}"
+    return f"{request.requested_by_name}（移交前由 {first} 提交）"
 
 
 def _actions(session: Session, request: ClearingRequest, principal: Principal) -> RequestActions:

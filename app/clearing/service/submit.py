@@ -81,6 +81,7 @@ def submit_request(
             "invoice_types": list(request.invoice_types),
             "reason": request.reason,
             "exceptional": request.exceptional,
+            "asked_for": list(request.asked_for),
             "accepted_warnings": list(request.accepted_warnings),
             **evidence.of_request(session, request),
         },
