@@ -3,12 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import (
-    ClearingExecutor,
     ClearingParticipant,
     ClearingRequester,
     ClearingRetrier,
@@ -21,14 +20,18 @@ from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, prechecks, queries
 from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
 from app.clearing.choice_schemas import ChoiceQuery
-from app.clearing.deps import FollowedFrom, VisibleRequest
-from app.clearing.examination import Examiner
+from app.clearing.deps import (
+    Approving,
+    Examined,
+    ExaminerDep,
+    Executing,
+    FollowedFrom,
+    VisibleRequest,
+)
 from app.clearing.models import ClearingRequest
-from app.clearing.public import record_public, request_public, requests_public
-from app.clearing.record_filters import RecordFilterDep
+from app.clearing.public import request_public, requests_public
 from app.clearing.schemas import (
     ExecuteBody,
-    RecordPublic,
     RejectBody,
     RequestBody,
     RequestPublic,
@@ -50,14 +53,10 @@ router = Router(tags=["清卡"])
 async def pre_checks(
     operator_id: UUID,
     principal: Reader,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    request: Request,
+    examiner: ExaminerDep,
     query: Annotated[ChoiceQuery, Query()],
 ) -> PreChecksPublic:
     """Read the operator's devices now and run every pre-check of such a clearing; nothing is changed."""
-    examiner = Examiner(database, request.app.state.agents, settings, clock)
     examined, checks = await examiner.examine(operator_id, principal, query)
     return PreChecksPublic(
         ok=prechecks.is_ok(checks),
@@ -81,33 +80,10 @@ def list_requests(
     return Page(items=requests_public(session, rows), next_cursor=cursor)
 
 
-def _planned(
-    data: RequestBody,
-    principal: ClearingRequester,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-) -> start.Start:
-    """What submitting leads to; a person has given the password where nobody else looks at it."""
-    with database.reading() as session:
-        decided = start.of_operator(
-            session,
-            data.operator_id,
-            data,
-            principal=principal,
-            settings=settings,
-            now=clock(),
-            uses_right=False,
-        )
-    if decided.proof:
-        verify_step_up(database, principal, data.password, settings=settings, clock=clock)
-    return decided
-
-
 @router.post("/clearing-requests", status_code=201)
 def submit_request(
     data: RequestBody,
-    planned: Annotated[start.Start, Depends(_planned)],
+    planned: Examined,
     session: Writing,
     principal: ClearingRequester,
     settings: SettingsDep,
@@ -117,7 +93,8 @@ def submit_request(
     """Submit a clearing request. It waits for its review, or for `/execute` by whoever may.
 
     Where the enterprise needs no review it starts by itself, at once or on its clearing date; a person
-    gives the password for that, an API key has its scope.
+    gives the password for that, an API key has its scope. 409 `clearing.blocked` lists the `checks` that
+    stand against it, 409 `clearing.warnings` the `warnings` to name in `accepted_warnings`; nothing is kept.
     """
     request, _ = start.submit_and_begin(
         session,
@@ -145,23 +122,9 @@ def request_checks(session: Reading, request: VisibleRequest) -> list[KeptCheckP
     return [KeptCheckPublic.model_validate(check) for check in found]
 
 
-def _reviewing(
-    principal: ClearingReviewer,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    body: ReviewBody | None = None,
-) -> Principal:
-    """The reviewer, asked for the password again; an API key has its scope instead."""
-    verify_step_up(
-        database, principal, body.password if body else "", settings=settings, clock=clock
-    )
-    return principal
-
-
 @router.post("/clearing-requests/{request_id}/approve")
 def approve_request(
-    principal: Annotated[Principal, Depends(_reviewing)],
+    principal: Approving,
     session: Writing,
     request_id: UUID,
     settings: SettingsDep,
@@ -195,23 +158,6 @@ def reject_request(
     return request_public(session, request)
 
 
-def _stepped_up(
-    principal: ClearingExecutor,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    body: ExecuteBody | None = None,
-) -> Principal:
-    """The principal, asked for the password again; an API key has its scope instead."""
-    verify_step_up(
-        database, principal, body.password if body else "", settings=settings, clock=clock
-    )
-    return principal
-
-
-SteppedUp = Annotated[Principal, Depends(_stepped_up)]
-
-
 def _retrier(
     principal: ClearingRetrier,
     database: DatabaseDep,
@@ -219,8 +165,11 @@ def _retrier(
     clock: ClockDep,
     body: ExecuteBody | None = None,
 ) -> Principal:
-    """The same of whoever may retry."""
-    return _stepped_up(principal, database, settings, clock, body)
+    """Whoever may retry, asked for the password again; an API key has its scope instead."""
+    verify_step_up(
+        database, principal, body.password if body else "", settings=settings, clock=clock
+    )
+    return principal
 
 
 SteppedUpRetrier = Annotated[Principal, Depends(_retrier)]
@@ -239,7 +188,7 @@ def _accept(
 
 @router.post("/clearing-requests/{request_id}/execute", status_code=202)
 def execute_request(
-    principal: SteppedUp,
+    principal: Executing,
     session: Writing,
     request_id: UUID,
     settings: SettingsDep,
@@ -247,7 +196,7 @@ def execute_request(
     response: Response,
     body: ExecuteBody | None = None,
 ) -> RequestPublic:
-    """Start now; follow it at `Location`."""
+    """Start now; follow it at `Location`. 409 `clearing.blocked` and `clearing.warnings` as when submitting."""
     request = queries.request_for_change(session, request_id, principal)
     _accept(session, request, body, principal, clock)
     control.execute(session, request, principal=principal, settings=settings, clock=clock)
@@ -310,21 +259,3 @@ async def request_events(
     over = present.enter()
     events = live.follow(database, request_id, clock, again=present.again, after=after)
     return sse.stream(events, over=over)
-
-
-@router.get("/clearing-records")
-def list_records(
-    session: Reading,
-    principal: Reader,
-    page: Paging,
-    wanted: RecordFilterDep,
-) -> Page[RecordPublic]:
-    """Clearing records, newest first."""
-    rows, cursor = queries.page_of_records(session, principal, page, wanted)
-    return Page(items=[record_public(row) for row in rows], next_cursor=cursor)
-
-
-@router.get("/clearing-records/{record_id}")
-def get_record(record_id: UUID, session: Reading, principal: Reader) -> RecordPublic:
-    """One record."""
-    return record_public(queries.record(session, record_id, principal))

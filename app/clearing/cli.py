@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from app.accounts.principal import SYSTEM
 from app.clearing import effects_text, preview, queries
 from app.clearing.effects import Choice
+from app.clearing.errors import WarningsNotAccepted
+from app.clearing.models import ClearingRequest
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import start
 from app.clearing.states import ENDED_STATES, Kind, Mode, RequestState, Scope
@@ -96,9 +98,17 @@ def _run(database: Database, settings: Settings, code: str, wanted: dict[str, An
             typer.echo(f"{request.message} {request.number}")
             return
         typer.echo(f"{request.error_code}: {request.error_message}", err=True)
-        typer.echo(f"  → {request.error_remedy}", err=True)
+        typer.echo(f"  → {_remedy(request)}", err=True)
     attention = state is RequestState.NEEDS_ATTENTION
     raise typer.Exit(EXIT_NEEDS_ATTENTION if attention else EXIT_FAILED)
+
+
+def _remedy(request: ClearingRequest) -> str:
+    """What to do about a failure, as it is done from a shell."""
+    if request.error_code != WarningsNotAccepted.code:
+        return request.error_remedy or ""
+    options = " ".join(f"--accept {one['code']}" for one in request.open_warnings)
+    return f"阅读提醒；可以继续的，加上 {options} 再次运行。设备尚未有任何改动。"
 
 
 def _preview(database: Database, code: str, wanted: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from app.clearing.grouping import types_to_clear
+from app.clearing.completion import is_recorded, wanted_types
 from app.clearing.outcomes import TypeDate, sentence
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
@@ -245,8 +245,8 @@ def effects_of(
 
 def is_done(choice: Choice, device: KnownDevice) -> bool:
     """Whether every type asked for is on record as cleared for the period."""
-    wanted = {one.invoice_type for one in _wanted(choice, device)}
-    return bool(wanted) and wanted <= device.recorded
+    wanted = frozenset(one.invoice_type for one in _wanted(choice, device))
+    return is_recorded(wanted, device.recorded)
 
 
 def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
@@ -289,9 +289,10 @@ def _device(choice: Choice, device: KnownDevice) -> DeviceEffects:
 
 
 def _wanted(choice: Choice, device: KnownDevice) -> tuple[KnownType, ...]:
-    if choice.scope is Scope.FULL:
-        return device.types
-    kinds = types_to_clear(choice.invoice_types, device.groups)
+    if choice.scope is Scope.PARTIAL and not choice.invoice_types:
+        return ()
+    known = (one.invoice_type for one in device.types)
+    kinds = wanted_types(choice.invoice_types, device.groups, known)
     return tuple(one for one in device.types if one.invoice_type in kinds)
 
 

@@ -1,5 +1,8 @@
 """Facts that stop a clearing request, with their codes."""
 
+from collections.abc import Sequence
+
+from app.clearing.prechecks.check import Check
 from app.errors import Conflict, Forbidden, Invalid, NotFound
 
 
@@ -56,6 +59,14 @@ class NotDue(Invalid):
     code = "clearing.not_due"
     title = "未到该属期的清卡时间"
     remedy = "属期结束后，从次月 1 日起办理。"
+
+
+class PastPeriod(Invalid):
+    """A period before the oldest one the devices are still to be cleared for: most likely mistyped."""
+
+    code = "clearing.past_period"
+    title = "属期早于应清的属期"
+    remedy = "改为应清的属期后再提交。"
 
 
 class NotFirst(Conflict):
@@ -145,7 +156,7 @@ class WarningsNotAccepted(Conflict):
 
     code = "clearing.warnings"
     title = "有需要留意的检查项"
-    remedy = "阅读提醒，逐项确认（勾选“已了解”，或在 accepted_warnings 中列出代码）后再次提交。"
+    remedy = "阅读提醒，逐项勾选“已了解”后再次提交。"
 
     def __init__(self, warnings: list[tuple[str, str, str]]) -> None:
         super().__init__()
@@ -164,6 +175,31 @@ class NotOwn(Forbidden):
     code = "request.not_own"
     title = "这是他人提交的申请"
     remedy = "请由申请人、审核员或管理员操作。"
+
+
+class ChecksBlocking(Conflict):
+    """It is known beforehand that nothing can be cleared: nothing is kept. `checks` are those that block."""
+
+    code = "clearing.blocked"
+    title = "有检查未通过，现在不能清卡"
+    remedy = "按各项检查所列的办法处理后再提交；没有保存申请，设备没有任何改动。"
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        super().__init__("；".join(check.message for check in checks))
+        self.checks = tuple(checks)
+        self.extensions = {
+            "checks": [
+                {
+                    "code": check.code,
+                    "severity": check.severity,
+                    "message": check.message,
+                    "remedy": check.remedy,
+                    "device_number": check.device_number,
+                    "error_code": check.error_code,
+                }
+                for check in checks
+            ]
+        }
 
 
 class OwnRequest(Forbidden):

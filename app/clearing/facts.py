@@ -1,6 +1,6 @@
 """Gathers what the pre-checks look at in the registers, the ledger and the trail; what is outside is `looking`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from app.clearing.effects import Choice
 from app.clearing.errors import NoDevices
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks.facts import Reported
-from app.clearing.states import Kind, Mode, Scope, TargetState
+from app.clearing.states import Kind, Mode, RequestState, Scope, TargetState
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period, due_period, is_reported
 from app.core.clock import local_date
@@ -35,13 +35,17 @@ class SubjectDevice:
 
 @dataclass(frozen=True, slots=True)
 class Sub:
-    """A sub machine (分机) of the taxpayer outside the subject, as last read. `is_open`: not reported then."""
+    """A sub machine (分机) of the taxpayer outside the subject, as last read. `is_open`: not reported then.
+
+    `goes_first`: a request that this one waits for has it.
+    """
 
     device: SubjectDevice
     types: tuple[Reported, ...]
     drift_seconds: int | None
     locked: bool
     is_open: bool
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,12 @@ def subject_of_operator(
     override_window: bool = False,
     exceptional: bool = False,
     device_ids: Sequence[UUID] | None = None,
+    waits_for: Collection[RequestState] = (),
 ) -> Subject:
-    """The devices in use of an operator (or these of them), for what is asked for. Raises NoDevices."""
+    """The devices in use of an operator (or these of them), for what is asked for. Raises NoDevices.
+
+    `waits_for`: sub machines of requests in these states go first by themselves.
+    """
     in_use = devices_queries.in_use_of_operator(session, operator_id)
     devices = chosen_devices(in_use, device_ids)
     enterprise = session.get_one(Enterprise, devices[0].enterprise_id) if devices else None
@@ -109,7 +117,13 @@ def subject_of_operator(
         enterprise.tax_no if enterprise else "",
         enterprise.name if enterprise else "",
         tuple(_subject_device(device, choice.invoice_types) for device in devices),
-        _subs(session, devices, choice.period, but={device.id for device in devices}),
+        _subs(
+            session,
+            devices,
+            choice.period,
+            but={device.id for device in devices},
+            waits_for=waits_for,
+        ),
     )
 
 
@@ -127,7 +141,12 @@ def default_period(lock_date: date | None, now: datetime) -> Period:
 
 
 def _subs(
-    session: Session, devices: Sequence[Device], period: Period, *, but: set[UUID]
+    session: Session,
+    devices: Sequence[Device],
+    period: Period,
+    *,
+    but: set[UUID],
+    waits_for: Collection[RequestState] = (),
 ) -> tuple[Sub, ...]:
     """The sub machines of the taxpayer whose main machine is among the devices."""
     mains = [device for device in devices if not device.machine_no]
@@ -139,10 +158,13 @@ def _subs(
         if device.id not in but
     ]
     monitors = devices_queries.monitors_of(session, [device.id for device in found])
-    return tuple(_sub(device, monitors[device.id], period) for device in found)
+    first = queries.order.held(session, [device.id for device in found], waits_for)
+    return tuple(_sub(device, monitors[device.id], period, device.id in first) for device in found)
 
 
-def _sub(device: Device, monitors: Sequence[DeviceMonitor], period: Period) -> Sub:
+def _sub(
+    device: Device, monitors: Sequence[DeviceMonitor], period: Period, goes_first: bool
+) -> Sub:
     types = tuple(Reported(one.lock_date, one.last_reported_at) for one in monitors)
     return Sub(
         _subject_device(device),
@@ -151,6 +173,7 @@ def _sub(device: Device, monitors: Sequence[DeviceMonitor], period: Period) -> S
         device.says_locked,
         not types
         or not all(is_reported(period, one.lock_date, one.last_reported_at) for one in types),
+        goes_first,
     )
 
 

@@ -13,6 +13,7 @@ from app import __version__
 from app.accounts.principal import Principal
 from app.clearing import facts, gathering, prechecks, queries
 from app.clearing.batch_schemas import BatchCreate
+from app.clearing.completion import is_recorded, wanted_types
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks import Check, DeviceFacts, DeviceFault, Facts, Severity
 from app.clearing.prechecks.facts import (
@@ -37,7 +38,7 @@ from app.contracts.periods import Period
 from app.core.db import Session
 from app.devices import queries as devices_queries
 from app.devices.models import Device, DeviceMonitor, DeviceState
-from app.devices.states import clock_now, is_zombie
+from app.devices.states import clock_now, is_zombie_now
 from app.invoices.unfinished import Unfinished, unfinished_of
 from app.settings import Settings
 
@@ -54,11 +55,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """Warnings to be accepted, what is going to fail, and since when the oldest reading is."""
+    """Warnings to be accepted, what is going to fail, and since when the oldest reading is.
+
+    `unread`: some device was never read; `zombies`: some operator is left out for that.
+    """
 
     warnings: tuple[Case, ...] = ()
     blockers: tuple[Case, ...] = ()
     read_since: datetime | None = None
+    unread: bool = False
+    zombies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,11 @@ def foresee(
     principal: Principal,
     settings: Settings,
     now: datetime,
+    device_ids: Sequence[UUID] | None = None,
 ) -> Foresight:
-    """Run the checks for these operators; those a batch skips anyway are left out."""
-    owned = queries.batch_results.devices_of_operators(session, operator_ids, principal)
+    """Run the checks for these operators (or these devices of theirs); those a batch skips anyway are left out."""
+    found_devices = queries.batch_results.devices_of_operators(session, operator_ids, principal)
+    owned = [one for one in found_devices if device_ids is None or one.device.id in device_ids]
     operators = _to_clear(session, owned, now)
     devices = [one.device for group in operators for one in group]
     periods = {group[0].operator.id: _period(group, data, now) for group in operators}
@@ -100,6 +108,8 @@ def foresee(
         tuple(case for severity, case in found.values() if severity is Severity.WARNING),
         tuple(case for severity, case in found.values() if severity is Severity.BLOCKING),
         min(read, default=None),
+        unread=any(one.device.read_at is None for one in owned),
+        zombies=len(operators) < len({one.operator.id for one in owned}),
     )
 
 
@@ -121,8 +131,8 @@ def _to_clear(
     zombies = set()
     for one in owned:
         groups.setdefault(one.operator.id, []).append(one)
-        shown = clock_now(now, one.device.clock_drift_seconds)
-        if is_zombie((m.last_reported_at for m in monitors[one.device.id]), shown):
+        reports = (monitor.last_reported_at for monitor in monitors[one.device.id])
+        if is_zombie_now(reports, one.device.clock_drift_seconds, now):
             zombies.add(one.operator.id)
     return [group for operator_id, group in groups.items() if operator_id not in zombies]
 
@@ -195,8 +205,9 @@ def _facts(
 
 def _is_cleared(device: Device, period: Period, register: _Register, data: BatchCreate) -> bool:
     """Such a device is left out of a request: nothing to be warned of."""
-    types = data.invoice_types or [one.invoice_type for one in register.monitors[device.id]]
-    return bool(types) and set(types) <= register.cleared[device.id, period]
+    known = (one.invoice_type for one in register.monitors[device.id])
+    wanted = wanted_types(data.invoice_types, device.clear_groups, known)
+    return is_recorded(wanted, register.cleared[device.id, period])
 
 
 def _device(

@@ -13,6 +13,7 @@ from app.clearing.prechecks import DeviceFacts, Facts
 from app.clearing.prechecks.facts import (
     Reported,
     SubMachine,
+    SubState,
     SystemFacts,
     sub_state,
 )
@@ -44,9 +45,15 @@ _OUTCOMES = (
 
 
 def collect(
-    session: Session, subject: Subject, look: Look, settings: Settings, clock: Clock
+    session: Session,
+    subject: Subject,
+    look: Look,
+    settings: Settings,
+    clock: Clock,
+    *,
+    starts_at: datetime | None = None,
 ) -> Facts:
-    """Everything the checks look at."""
+    """Everything the checks look at. `starts_at`: when it is going to start, if not now."""
     now = clock()
     subs = tuple(_sub_machine(sub, look.subs, subject.period, now) for sub in subject.subs)
     ids = [device.device_id for device in subject.devices]
@@ -79,6 +86,7 @@ def collect(
         kind=subject.kind,
         min_days_between=settings.min_days_between_clearings,
         system=SystemFacts(__version__, *look.schema, alarms=alarms(session)),
+        starts_at=starts_at or now,
     )
 
 
@@ -146,10 +154,14 @@ def _sub_machine(sub: Sub, reads: Readings, period: Period, now: datetime) -> Su
     if reading is None:
         clock = clock_now(now, sub.drift_seconds)
         state = sub_state(sub.types, period, clock, locked=sub.locked)
+        if sub.goes_first and state is not SubState.REPORTED:
+            state = SubState.AHEAD
         return SubMachine(sub.device.number, sub.device.machine_no, state, live=False)
     types = [Reported(one.lock_date, one.last_reported_at) for one in reading.monitors]
     locked = reading.summary.state is LinkState.LOCKED
     state = sub_state(types, period, reading.info.clock_at, locked=locked)
+    if sub.goes_first and state is not SubState.REPORTED:
+        state = SubState.AHEAD
     return SubMachine(sub.device.number, reading.info.machine_no, state, live=True)
 
 

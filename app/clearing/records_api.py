@@ -8,11 +8,14 @@ from starlette.responses import StreamingResponse
 
 from app.accounts.deps import Reader
 from app.clearing import certificate, queries, records_export
+from app.clearing.public import record_public
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.records_export import Export
+from app.clearing.schemas import RecordPublic
+from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition
-from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
+from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
 
 router = Router(prefix="/clearing-records", tags=["清卡"])
 
@@ -36,6 +39,18 @@ def export_records(
     return StreamingResponse(chunks, media_type=kind.media_type, headers=headers)
 
 
+@router.get("")
+def list_records(
+    session: Reading,
+    principal: Reader,
+    page: Paging,
+    wanted: RecordFilterDep,
+) -> Page[RecordPublic]:
+    """Clearing records, newest first."""
+    rows, cursor = queries.page_of_records(session, principal, page, wanted)
+    return Page(items=[record_public(row) for row in rows], next_cursor=cursor)
+
+
 @router.get("/{record_id}/certificate", response_class=Response, responses=_PDF)  # type: ignore[arg-type]
 def record_certificate(
     record_id: UUID, session: Reading, principal: Reader, settings: SettingsDep, clock: ClockDep
@@ -46,3 +61,9 @@ def record_certificate(
     name = f"certificate-{record.device_number}-{record.period}.pdf"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type="application/pdf", headers=headers)
+
+
+@router.get("/{record_id}")
+def get_record(record_id: UUID, session: Reading, principal: Reader) -> RecordPublic:
+    """One record."""
+    return record_public(queries.record(session, record_id, principal))

@@ -39,8 +39,8 @@ AcceptedWarnings = Annotated[
     list[Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_.*]+$")]] | None,
     Field(
         max_length=40,
-        description="codes of pre-checks whose warnings are accepted; an API key that names none "
-        'accepts all (`["*"]`), a person none',
+        description="codes of pre-checks whose warnings are accepted; by default none. An API key may "
+        'accept all of them (`["*"]`)',
     ),
 ]
 """A run that meets any other warning stops before anything is touched (`clearing.warnings`)."""
@@ -220,7 +220,10 @@ class RequestPublic(BaseModel):
     asked_for: list[UUID] = Field(
         description="the persons behind, none of whom reviews it: who asked, or whose key did"
     )
-    reviewed_by: str | None
+    reviewed_by: str | None = Field(
+        description="null: not reviewed; the enterprise needs no review, or who executed it holds "
+        "`clearing:execute`, which stands in for one"
+    )
     review_comment: str | None
     executed_by: str | None
     outcome: Outcome | None = Field(

@@ -57,6 +57,13 @@ def is_zombie(last_reports: Iterable[datetime | None], clock: datetime) -> bool:
     return newest is not None and clock - newest > ZOMBIE_AFTER
 
 
+def is_zombie_now(
+    last_reports: Iterable[datetime | None], drift_seconds: int | None, now: datetime
+) -> bool:
+    """Whether it is one at `now` (UTC) by what was read last: its clock has gone on since."""
+    return is_zombie(last_reports, clock_now(now, drift_seconds))
+
+
 def clock_now(now: datetime, drift_seconds: int | None) -> datetime:
     """What the device's clock shows at `now` (UTC), by the drift seen at the last read; naive."""
     shown = now.astimezone(SHANGHAI).replace(tzinfo=None)

@@ -194,6 +194,7 @@ POST   /clearing/batches/{batch_id}/retry-failed                                
 GET    /clearing/export                                                            signed-in
 GET    /clearing/operators/{operator_id}                                           signed-in
 POST   /clearing/operators/{operator_id}                                           request
+POST   /clearing/operators/{operator_id}/checks                                    signed-in
 POST   /clearing/operators/{operator_id}/preview                                   request
 POST   /clearing/operators/{operator_id}/refresh                                   request
 GET    /clearing/records                                                           signed-in

@@ -301,13 +301,13 @@ def _made(office: "Office") -> list[ClearingRequest]:
         (PrincipalKind.ACCOUNT, ["clearing.recent"], 409, None),
         (PrincipalKind.ACCOUNT, ["*"], 422, None),
         (PrincipalKind.ACCOUNT, ["device.clock"], 202, ["device.clock"]),
-        (PrincipalKind.API_KEY, None, 202, ["*"]),
+        (PrincipalKind.API_KEY, None, 409, None),
         (PrincipalKind.API_KEY, [], 409, None),
         (PrincipalKind.API_KEY, ["device.clock"], 202, ["device.clock"]),
         (PrincipalKind.API_KEY, ["*"], 202, ["*"]),
     ],
 )
-def test_people_name_what_they_accept_and_keys_accept_what_they_do_not_name(
+def test_who_names_no_warning_accepts_none_and_only_keys_may_accept_all(
     app: FastAPI,
     any_office: "Office",
     client: TestClient,

@@ -305,6 +305,30 @@ def test_without_review_a_key_needs_no_password(
     assert client.post("/api/v1/clearing-requests", json=body).json()["state"] == "scheduled"
 
 
+@pytest.mark.parametrize(
+    ("required", "says"),
+    [(True, "未经审核，由有执行权限的 admin 直接执行"), (False, "该企业设置为无需审核")],
+)
+def test_what_ran_without_a_review_says_so(
+    office: "Office", client: TestClient, person: Person, required: bool, says: str
+) -> None:
+    with office.database.transaction() as session:
+        session.get_one(Enterprise, office.enterprise_id).review_required = required
+    who = person(Role.ADMIN if required else Role.OPERATOR)
+    data = _order(operator_id=office.operator().operator_id)
+    with office.database.transaction() as session:
+        made, _ = start.submit_and_begin(
+            session,
+            data,
+            principal=who,
+            settings=office.settings,
+            clock=office.clock,
+            proven=True,
+        )
+        request_id = made.id
+    assert says in client.get(f"/clearing/requests/{request_id}").text
+
+
 def test_a_key_that_may_execute_leaves_that_to_the_next_call(
     office: "Office", client: TestClient, app: FastAPI
 ) -> None:

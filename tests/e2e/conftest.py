@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 if TYPE_CHECKING:
-    from tests.e2e.harness import SerialSimulation, World
+    from tests.e2e.harness import Program, SerialSimulation, World
 
 pytest.register_assert_rewrite("tests.e2e.agency_batch", "tests.e2e.agency_papers")
 
@@ -71,6 +71,13 @@ def until() -> Callable[..., Any]:
     """Asks a question until its answer is true: until(question, seconds=…)."""
     asked: Callable[..., Any] = harness.until
     return asked
+
+
+@pytest.fixture(scope="session")
+def program() -> "type[Program]":
+    """Starts one of our own programs as a process: program("app.cli", "serve", …, environment=…)."""
+    found: type[Program] = harness.Program
+    return found
 
 
 @pytest.fixture

@@ -80,9 +80,14 @@ def test_a_main_machine_is_refused_before_its_sub_machines(world: Branches) -> N
     labels = [one["label"] for one in check["evidence"]]
     assert labels == ["开票机号", f"分机 1 {first.number}", f"分机 2 {second.number}"]
     assert world.checks(first)["machines.order"]["severity"] == "ok"
-    failed = world.ended(world.begin(main))
-    assert (failed["state"], failed["error"]["code"]) == ("failed", "clearing.sub_machines_first")
-    assert failed["error"]["remedy"]
+    refused = world.api.post("/clearing-requests", json=main.order)
+    assert (refused.status_code, refused.json()["code"]) == (409, "clearing.blocked")
+    (blocking,) = refused.json()["checks"]
+    assert (blocking["error_code"], bool(blocking["remedy"])) == (
+        "clearing.sub_machines_first",
+        True,
+    )
+    assert not world.get("/clearing-requests", operator_id=main.operator_id)["items"]
     assert world.simulation.view(main.number) == before
     assert not world.simulation.log(main.number, "SJCB")
 

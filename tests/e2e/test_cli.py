@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ SERVED = ("server", "no server")
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=6)
+    return new_shared_world(devices=8)
 
 
 @pytest.fixture(params=SERVED)
@@ -26,8 +27,8 @@ def served(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == SERVED[0])
 
 
-def _clear(world: "World", subject: "Subject") -> "CompletedProcess[str]":
-    return world.qingka("clear", "--operator", subject.code, "--period", subject.period)
+def _clear(world: "World", subject: "Subject", *options: str) -> "CompletedProcess[str]":
+    return world.qingka("clear", "--operator", subject.code, "--period", subject.period, *options)
 
 
 def _request_of(world: "World", subject: "Subject") -> str:
@@ -90,6 +91,32 @@ def test_exit_3_when_the_outcome_is_not_known(
     assert "device.outcome_unknown" in done.stderr
     world.simulation.patch(subject.number, plugged=True)
     world.assert_cleared_once(subject, _request_of(world, subject))
+
+
+def test_a_past_date_is_refused_and_a_later_one_is_put_on_the_schedule(world: "World") -> None:
+    subject = world.subject()
+    past = _clear(world, subject, "--date", "2019-01-01")
+    assert (past.returncode, "清卡日期 2019-01-01 已经过去" in past.stderr) == (1, True)
+    assert not world.get("/clearing-requests", operator_id=subject.operator_id)["items"]
+    later = (date.today() + timedelta(days=2)).isoformat()
+    done = _clear(world, subject, "--date", later)
+    assert done.returncode == 0, done.stderr
+    assert f"{later} 09:00 自动执行" in done.stdout
+    request = world.request(_request_of(world, subject))
+    assert (request["state"], request["clearing_date"]) == ("scheduled", later)
+    assert not world.simulation.log(subject.number, "SJCB")
+
+
+def test_a_warning_is_named_and_accepted_by_its_code(world: "World") -> None:
+    subject = world.subject()
+    world.simulation.patch(subject.number, clock_offset_seconds=-9 * 60)
+    stopped = _clear(world, subject)
+    assert stopped.returncode == 1
+    assert "--accept device.clock" in stopped.stderr
+    assert not world.simulation.log(subject.number, "SJCB")
+    done = _clear(world, subject, "--accept", "device.clock")
+    assert done.returncode == 0, done.stderr
+    assert sum(world.simulation.cleared(subject.number).values()) == 2
 
 
 def test_an_unknown_operator_is_exit_1(world: "World") -> None:

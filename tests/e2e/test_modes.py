@@ -20,8 +20,9 @@ def world(new_shared_world: "NewWorld") -> "World":
 
 
 def _begin(world: "World", subject: "Subject", **choice: Any) -> dict[str, Any]:
-    """Submit, execute and wait for the end."""
-    made = world.post("/clearing-requests", subject.order | choice)
+    """Submit with every warning accepted, execute and wait for the end."""
+    order = subject.order | {"accepted_warnings": ["*"]} | choice
+    made = world.post("/clearing-requests", order)
     world.post(f"/clearing-requests/{made['id']}/execute")
     return world.ended(made["id"])
 
@@ -72,10 +73,13 @@ def test_a_tax_clearing_of_what_is_not_reported_touches_nothing(world: "World") 
     [told] = _preview(world, subject, kind="tax", scope="partial", invoice_types="007")["devices"]
     assert told["not_reported"] == ["004", "007"]
     before = world.simulation.view(subject.number)
-    request = _begin(world, subject, kind="tax", scope="partial", invoice_types=["007"])
-    assert request["error"]["code"] == "clearing.not_reported"
-    assert "004、007" in request["error"]["message"]
-    assert [stage["state"] for stage in request["stages"]][:2] == ["failed", "waiting"]
+    choice = {"kind": "tax", "scope": "partial", "invoice_types": ["007"]}
+    refused = world.api.post("/clearing-requests", json=subject.order | choice)
+    assert (refused.status_code, refused.json()["code"]) == (409, "clearing.blocked")
+    (check,) = refused.json()["checks"]
+    assert check["error_code"] == "clearing.not_reported"
+    assert "004、007" in check["message"]
+    assert not world.get("/clearing-requests", operator_id=subject.operator_id)["items"]
     assert world.simulation.view(subject.number) == before
     assert not world.simulation.log(subject.number, *REPORTS, "QLJS", "JKHC", acted=False)
 
@@ -109,7 +113,7 @@ def test_a_first_clearing_takes_the_baseline_and_is_refused_the_second_time(
     assert (answer.status_code, answer.json()["code"]) == (409, "clearing.duplicate")
     later = subject.order | {"mode": "first", "period": subject.period.plus(-1)}
     answer = world.api.post("/clearing-requests", json=later)
-    assert (answer.status_code, answer.json()["code"]) == (409, "clearing.mode")
+    assert (answer.status_code, answer.json()["code"]) == (422, "clearing.past_period")
 
 
 def test_an_update_saves_the_differences_before_it_clears(world: "World") -> None:

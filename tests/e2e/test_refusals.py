@@ -41,7 +41,6 @@ def _filing(state: str) -> Step:
 CASES = {
     "not filed": Case("bureau.not_filed", _filing("not_filed"), _filing("filed"), reported=True),
     "mismatch": Case("bureau.mismatch", _filing("mismatch"), _filing("filed"), reported=True),
-    "unplugged": Case("device.disconnected", _patch(plugged=False), _patch(plugged=True)),
     "locked": Case("device.locked", _patch(locked=True), _patch(locked=None)),
     "wrong password": Case(
         "device.password_wrong",
@@ -60,7 +59,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=len(CASES))
+    return new_shared_world(devices=len(CASES) + 1)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -80,6 +79,25 @@ def test_refused_with_a_reason_and_safe_to_retry(world: "World", name: str) -> N
     world.assert_cleared_once(subject, request_id)
     results = [(one["result"], one["error_code"]) for one in reversed(world.records(subject))]
     assert results == [("failed", case.code), ("succeeded", None)]
+
+
+def test_a_device_known_to_be_unplugged_is_refused_before_anything_is_kept(
+    world: "World", until: Callable[..., Any]
+) -> None:
+    subject = world.subject()
+    made = world.post("/clearing-requests", subject.order)
+    world.simulation.patch(subject.number, plugged=False)
+    path = f"/devices/{subject.device_id}"
+    until(lambda: world.get(path)["state"] == "disconnected", what="the register knows")
+    refused = world.api.post(f"/clearing-requests/{made['id']}/execute")
+    assert (refused.status_code, refused.json()["code"]) == (409, "clearing.blocked")
+    assert [one["error_code"] for one in refused.json()["checks"]] == ["device.disconnected"]
+    assert world.request(made["id"])["state"] == "submitted"
+    assert world.records(subject) == []
+    world.simulation.patch(subject.number, plugged=True)
+    until(lambda: world.get(path)["state"] == "connected", what="the register knows again")
+    world.post(f"/clearing-requests/{made['id']}/execute")
+    world.assert_cleared_once(subject, made["id"])
 
 
 def _assert_page_says_why(world: "World", request_id: str, error: dict[str, str]) -> None:

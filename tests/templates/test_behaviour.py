@@ -193,7 +193,9 @@ def test_a_changed_choice_is_previewed_at_once_and_the_password_stays_here(
     page.get_by_label("清卡类型").select_option("tax")
     expect(page.get_by_text("更新后的预览")).to_be_visible()
     assert page.locator("input[name=previewed]").input_value() == "new"
-    [(_, _, body)] = [sent for sent in site.requests if sent[0] == "POST"]
+    [(_, _, body)] = [
+        sent for sent in site.requests if sent[0] == "POST" and sent[1].endswith("/preview")
+    ]
     assert ("kind=tax" in body, "password" in body) == (True, False)
 
 
@@ -215,6 +217,33 @@ def test_an_exceptional_request_goes_to_review_and_asks_no_password(site: Site, 
     expect(page.get_by_role("button", name="确定")).to_be_visible()
     expect(page.get_by_label("管理员密码")).to_be_visible()
     expect(page.get_by_label("管理员密码")).to_be_enabled()
+
+
+def test_the_checks_run_by_themselves_and_a_blocker_holds_the_button_back(
+    site: Site, page: Page
+) -> None:
+    blocked = (
+        '<div data-part="checks"><p>一项未通过</p></div>'
+        '<div data-part="blockers" data-blocked><p>先为分机清卡</p></div>'
+    )
+    free = '<div data-part="checks"><p>检查全过</p></div><div data-part="blockers"></div>'
+    answers = [blocked]
+    path = "/clearing/operators/o0/checks"
+    site.answers[path] = lambda: (answers[-1], "text/html; charset=utf-8")
+    page.goto(f"{site.url}/operator-checking")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("先为分机清卡")).to_be_visible()
+    expect(dialog.get_by_role("button", name="确定")).to_be_disabled()
+    expect(page.locator("#checks")).to_contain_text("一项未通过")
+    page.get_by_label("管理员密码").fill("correct horse")
+    answers.append(free)
+    page.get_by_label("清卡类型").select_option("tax")
+    expect(dialog.get_by_text("先为分机清卡")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="确定")).to_be_enabled()
+    sent = [body for method, where, body in site.requests if (method, where) == ("POST", path)]
+    assert len(sent) == 2
+    assert "kind=tax" in sent[1]
+    assert "password" not in "".join(sent)
 
 
 def test_the_clearing_date_follows_the_time_it_is_scheduled_for(site: Site, page: Page) -> None:

@@ -74,12 +74,19 @@ class DeviceCard:
     types: tuple[TypeRow, ...]
 
 
+class Link(NamedTuple):
+    """Where something can be done about it."""
+
+    words: str
+    href: str
+
+
 @dataclass(frozen=True, slots=True)
 class CheckItem:
     """One pre-check: severity ok, warning or blocking; the remedy is shown unless ok.
 
     `evidence` is what it looked at: label and value. `device_number` is "" for what concerns none;
-    `accepted` says that somebody has accepted the warning.
+    `accepted` says that somebody has accepted the warning. `links` lead to what has to be dealt with.
     """
 
     severity: str
@@ -89,6 +96,7 @@ class CheckItem:
     device_number: str = ""
     evidence: tuple[tuple[str, str], ...] = ()
     accepted: bool = False
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,8 @@ class OperatorPage:
     both alone (header X-Fragment: parts) are clearing/dialog_parts.html. `errors` maps the form's fields to
     messages; "form" is for what belongs to no field.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
-    not be pressed at all (no device, being cleared); "" otherwise.
+    not be pressed at all (no device, being cleared); "" otherwise. `checks` are empty until they are run, which
+    checks.js does at once with `check_now`; `blockers` are those of them that stand against submitting.
     """
 
     id: str
@@ -172,6 +181,8 @@ class OperatorPage:
     type_options: tuple[str, ...]
     can_request: bool
     can_refresh: bool
+    check_now: bool = False
+    blockers: tuple[CheckItem, ...] = ()
     blocked_reason: str = ""
     dialog_open: bool = False
     errors: dict[str, str] = field(default_factory=dict)

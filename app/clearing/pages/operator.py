@@ -1,35 +1,34 @@
 """One operator: devices, state, pre-checks, history; and the form that starts a clearing."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Form, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse, Response
 
 from app.accounts.deps import ClearingRequester, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import moments, prechecks, preview
-from app.clearing.contexts import ClearingForm, WarningItem
+from app.clearing import prechecks, preview
+from app.clearing.contexts import WarningItem
 from app.clearing.effects import Choice
-from app.clearing.errors import PreviewOutdated, WarningsNotAccepted
+from app.clearing.errors import PreviewOutdated
 from app.clearing.examination import Examiner
 from app.clearing.looking import Readings
+from app.clearing.pages.operator_checks import checked
+from app.clearing.pages.operator_form import Submitted
 from app.clearing.pages.operator_view import build
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import checklist, start
-from app.clearing.states import Kind, Mode, Scope
-from app.core.clock import SHANGHAI, Clock
-from app.core.forms import parse
+from app.clearing.states import Mode
+from app.core.clock import Clock
 from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.devices import service as devices_service
-from app.errors import Invalid, QingkaError
+from app.errors import QingkaError
 
 router = Router(prefix="/clearing/operators/{operator_id}")
 
@@ -38,64 +37,6 @@ _FLASH = {
     start.Way.LATER: "已提交，到时自动执行",
     start.Way.AT_ONCE: "",
 }
-
-
-class Submitted(BaseModel):
-    """The form as a browser sends it: all texts, checked boxes repeated."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    mode: str = Mode.REGULAR
-    kind: str = Kind.DEVICE
-    scope: str = Scope.FULL
-    invoice_types: list[str] = []
-    period: str = ""
-    clearing_date: str = ""
-    reason: str = ""
-    contact_name: str = ""
-    contact_phone: str = ""
-    scheduled_for: str = ""
-    override_window: str = ""
-    exceptional: str = ""
-    checklist: list[str] = []
-    accepted_warnings: list[str] = []
-    key: str = ""
-    previewed: str = ""
-    password: str = ""
-
-    def again(self) -> ClearingForm:
-        """The input to be shown again; never the password."""
-        texts = {"override_window", "exceptional", "invoice_types", "checklist", "password"}
-        texts |= {"accepted_warnings", "previewed"}
-        return ClearingForm(
-            **self.model_dump(exclude=texts),
-            invoice_types=tuple(self.invoice_types),
-            override_window=bool(self.override_window),
-            exceptional=bool(self.exceptional),
-            checklist=tuple(self.checklist),
-        )
-
-    def wanted(self, operator_id: UUID) -> RequestCreate:
-        """What is asked for. Raises Invalid with a message per field."""
-        values: dict[str, Any] = self.model_dump(exclude={"password", "key", "previewed"})
-        values["operator_id"] = operator_id
-        values["override_window"] = bool(self.override_window)
-        values["exceptional"] = bool(self.exceptional)
-        values["clearing_date"] = self.clearing_date or None
-        values["scheduled_for"] = _local_moment(self.scheduled_for)
-        if self.scope == Scope.FULL:
-            values["invoice_types"] = []
-        return parse(RequestCreate, values)
-
-
-def _local_moment(text: str) -> datetime | None:
-    """What a datetime-local field sends, in the time zone people here live in."""
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
-    except ValueError as error:
-        raise Invalid(errors={"scheduled_for": "时间格式不正确"}) from error
 
 
 @router.get("")
@@ -110,14 +51,14 @@ async def operator_page(
     confirm: Annotated[bool, Query()] = False,
     exceptional: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
-    """The page; with `check` the pre-checks are run on the devices now, changing nothing.
+    """The page; with `check` the pre-checks are run on the devices before, else checks.js has them run at once.
 
     `confirm` opens the dialog, `exceptional` for an exceptional request.
     """
     checks: list[prechecks.Check] = []
     if check:
         examiner = Examiner(database, request.app.state.agents, settings, clock)
-        _, checks = await examiner.examine(operator_id, principal)
+        checks = await checked(examiner, operator_id, principal, Submitted())
 
     def work() -> HTMLResponse:
         with database.reading() as session:
@@ -188,24 +129,19 @@ async def start_clearing(
     """
     examiner = Examiner(database, request.app.state.agents, settings, clock)
 
-    def identify(wanted: RequestCreate) -> bool:
-        """Ask for the password where nobody else is going to look at it; tell whether it was."""
+    def plan(wanted: RequestCreate) -> start.Start:
+        """Ask for the password where nobody else is going to look at it."""
         with database.reading() as session:
-            decided = start.of_operator(
-                session,
-                operator_id,
-                wanted,
-                principal=principal,
-                settings=settings,
-                now=clock(),
+            decided = start.plan(
+                session, wanted, principal=principal, settings=settings, now=clock()
             )
         if decided.proof:
             verify_step_up(database, principal, form.password, settings=settings, clock=clock)
-        return decided.proof
+        return decided
 
     def keep(
         wanted: RequestCreate, checks: list[prechecks.Check], proven: bool
-    ) -> tuple[UUID, start.Start]:
+    ) -> tuple[UUID, start.Way]:
         with database.transaction() as session:
             made, decided = start.submit_and_begin(
                 session,
@@ -216,16 +152,16 @@ async def start_clearing(
                 proven=proven,
             )
             checklist.keep(session, made, checks, at=clock())
-            return made.id, decided
+            return made.id, decided.way
 
     try:
         wanted = form.wanted(operator_id)
-        moments.require_ahead(wanted, clock())
         _require_previewed(form.previewed, wanted)
-        proven = await run_in_threadpool(identify, wanted)
-        _, checks = await examiner.examine(operator_id, principal, wanted)
-        _require_accepted(checks, wanted)
-        request_id, decided = await run_in_threadpool(keep, wanted, checks, proven)
+        decided = await run_in_threadpool(plan, wanted)
+        checks = await examiner.require_startable(
+            operator_id, principal, wanted, decided, queued=not decided.by_right
+        )
+        request_id, way = await run_in_threadpool(keep, wanted, checks, decided.proof)
     except QingkaError as error:
         readings = await _readings(request, operator_id, form, principal, database, clock)
         return await run_in_threadpool(
@@ -240,25 +176,13 @@ async def start_clearing(
             error,
             readings,
         )
-    return redirect(f"/clearing/requests/{request_id}", flash=_FLASH[decided.way])
+    return redirect(f"/clearing/requests/{request_id}", flash=_FLASH[way])
 
 
 def _require_previewed(shown: str, wanted: RequestCreate) -> None:
     """The page showed what this choice does, or shows it now. Raises PreviewOutdated."""
     if shown and shown != str(Choice.of(wanted)):
         raise PreviewOutdated
-
-
-def _require_accepted(checks: list[prechecks.Check], wanted: RequestCreate) -> None:
-    """Raises WarningsNotAccepted; where something blocks, that will be said instead."""
-    left = [
-        check
-        for check in checks
-        if check.severity is prechecks.Severity.WARNING
-        and check.code not in (wanted.accepted_warnings or ())
-    ]
-    if left and prechecks.is_ok(checks):
-        raise WarningsNotAccepted([(one.code, one.message, one.remedy) for one in left])
 
 
 def _again(
@@ -277,7 +201,14 @@ def _again(
     with database.reading() as session:
         again = form.again()
         page = build(
-            session, operator_id, principal, settings, clock, form=again, readings=readings
+            session,
+            operator_id,
+            principal,
+            settings,
+            clock,
+            form=again,
+            checks=getattr(error, "checks", ()),
+            readings=readings,
         )
         page = replace(
             page,

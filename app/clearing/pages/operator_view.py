@@ -10,7 +10,6 @@ from uuid import UUID
 from app.accounts.principal import Permission, Principal
 from app.clearing import facts, preview, queries
 from app.clearing.contexts import (
-    CheckItem,
     ClearingForm,
     DeviceCard,
     Event,
@@ -22,10 +21,11 @@ from app.clearing.contexts import (
 from app.clearing.effects import Choice
 from app.clearing.looking import Readings
 from app.clearing.models import ClearingRequest
+from app.clearing.pages.checks_view import check_items
 from app.clearing.pages.records import record_row
 from app.clearing.prechecks import Check
 from app.clearing.queries import RecordFilter
-from app.clearing.service import start
+from app.clearing.service import caution, start
 from app.clearing.states import Kind, Mode, RequestState, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
@@ -75,6 +75,16 @@ def build(
         session, principal, PageRequest(_RECORDS), RecordFilter(operator_id=operator.id)
     )
     form = form or new_form(period, clock, enterprise)
+    decided, regular = (
+        start.decide(
+            one,
+            review_required=enterprise.review_required,
+            principal=principal,
+            settings=settings,
+            now=now,
+        )
+        for one in (wish_of(form), replace(wish_of(form), exceptional=False))
+    )
     types = sorted({monitor.invoice_type.value for found in monitors.values() for monitor in found})
     return OperatorPage(
         id=str(operator.id),
@@ -91,7 +101,11 @@ def build(
         days_left=_days_left(operator.lock_date, now),
         last_cleared_at=operator.last_cleared_at,
         devices=tuple(_card(one, monitors[one.id], totals[one.id], now) for one in devices),
-        checks=tuple(check_item(one) for one in checks),
+        checks=check_items(session, checks, principal),
+        blockers=check_items(
+            session, caution.binding(checks, put_off=decided.moment.is_later), principal
+        ),
+        check_now=bool(devices) and not checks and not _blocked(devices, held),
         events=tuple(
             Event(event.at, event.text, f"/clearing/requests/{event.request_id}")
             for event in queries.newest_events_of(session, operator.id, limit=_EVENTS)
@@ -99,10 +113,10 @@ def build(
         records=tuple(record_row(record) for record in records),
         open_request=RequestRef(str(held.id), held.number, held.state) if held else None,
         effects=preview.of_operator(
-            session, operator.id, _choice(form, period), principal=principal, readings=readings
+            session, operator.id, choice_of(form, period), principal=principal, readings=readings
         ),
         form=form,
-        start=_start(form, enterprise, principal, settings, now),
+        start=StartView(decided.text, decided.proof, regular.proof, regular.by_right),
         type_options=tuple(types),
         can_request=principal.can(Permission.CLEARING_REQUEST),
         can_refresh=principal.can(Permission.CLEARING_REQUEST)
@@ -127,7 +141,7 @@ def new_form(period: Period, clock: Clock, enterprise: Enterprise) -> ClearingFo
     )
 
 
-def _choice(form: ClearingForm, period: Period) -> Choice:
+def choice_of(form: ClearingForm, period: Period) -> Choice:
     """What the form chooses; where it says nothing that could be meant, what most people mean."""
     scope = _meant(Scope, form.scope, Scope.FULL)
     known = {kind.value: kind for kind in InvoiceType}
@@ -142,7 +156,7 @@ def _choice(form: ClearingForm, period: Period) -> Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """What the form says of when and how, as far as it can be read."""
 
     clearing_date: date | None
@@ -151,31 +165,14 @@ class _Wish:
     exceptional: bool
 
 
-def _start(
-    form: ClearingForm,
-    enterprise: Enterprise,
-    principal: Principal,
-    settings: Settings,
-    now: datetime,
-) -> StartView:
-    """What submitting the form as it is would lead to."""
-    wish = _Wish(
+def wish_of(form: ClearingForm) -> Wish:
+    """When the form asks for it, as far as it can be read."""
+    return Wish(
         _read(date.fromisoformat, form.clearing_date),
         _read(_local, form.scheduled_for),
         form.override_window,
         form.exceptional,
     )
-    decided, regular = (
-        start.decide(
-            one,
-            review_required=enterprise.review_required,
-            principal=principal,
-            settings=settings,
-            now=now,
-        )
-        for one in (wish, replace(wish, exceptional=False))
-    )
-    return StartView(decided.text, decided.proof, regular.proof, regular.by_right)
 
 
 def _read(read: Callable[[str], Moment], text: str) -> Moment | None:
@@ -199,18 +196,6 @@ def _period(text: str, usual: Period) -> Period:
         return Period(text)
     except ValueError:
         return usual
-
-
-def check_item(check: Check) -> CheckItem:
-    """A pre-check as a page shows it."""
-    return CheckItem(
-        severity=check.severity,
-        message=check.message,
-        remedy=check.remedy,
-        code=check.code,
-        device_number=check.device_number,
-        evidence=tuple((one.label, one.value) for one in check.evidence),
-    )
 
 
 def _card(

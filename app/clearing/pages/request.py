@@ -1,11 +1,12 @@
 """One clearing request as it runs and ends: live progress, result, what can be done now."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Form, Query, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.accounts.deps import (
@@ -19,6 +20,8 @@ from app.accounts.deps import (
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, queries
+from app.clearing.contexts import WarningItem
+from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
 from app.clearing.service import approval, attachments, caution, control, review
@@ -66,7 +69,7 @@ def request_now(
 
 
 @router.post("/execute")
-def execute(
+async def execute(
     request_id: UUID,
     request: Request,
     principal: ClearingExecutor,
@@ -84,12 +87,20 @@ def execute(
 
     def check() -> None:
         verify_step_up(database, principal, password, settings=settings, clock=clock)
+        if refusal is not None:
+            raise refusal
 
-    return _do(request, request_id, database, principal, clock, "execute", change, check)
+    examiner = Examiner(database, request.app.state.agents, settings, clock)
+    refusal = await _refusal(
+        examiner.require_executable(request_id, principal, accepted=accepted_warnings or ())
+    )
+    return await run_in_threadpool(
+        _do, request, request_id, database, principal, clock, "execute", change, check
+    )
 
 
 @router.post("/approve")
-def approve(
+async def approve(
     request_id: UUID,
     request: Request,
     principal: ClearingReviewer,
@@ -108,8 +119,23 @@ def approve(
 
     def check() -> None:
         verify_step_up(database, principal, password, settings=settings, clock=clock)
+        if refusal is not None:
+            raise refusal
 
-    return _do(request, request_id, database, principal, clock, "approve", change, check, comment)
+    examiner = Examiner(database, request.app.state.agents, settings, clock)
+    refusal = await _refusal(examiner.require_approvable(request_id, principal))
+    return await run_in_threadpool(
+        _do, request, request_id, database, principal, clock, "approve", change, check, comment
+    )
+
+
+async def _refusal(examining: Awaitable[None]) -> QingkaError | None:
+    """What is known to stop it, to be said once the person has proven who asks."""
+    try:
+        await examining
+    except QingkaError as error:
+        return error
+    return None
 
 
 @router.post("/reject")
@@ -262,5 +288,12 @@ def _again(
     errors = dict(error.errors) or {"form": f"{error.detail}。{error.remedy}"}
     with database.reading() as session:
         page = build(session, request_id, principal, clock)
-    page = replace(page, dialog_open=dialog, errors=errors, comment=comment)
+    page = replace(
+        page,
+        dialog_open=dialog,
+        errors=errors,
+        comment=comment,
+        warnings=tuple(WarningItem(*one) for one in getattr(error, "warnings", ()))
+        or page.warnings,
+    )
     return render(request, "clearing/request.html", page, status_code=error.status)

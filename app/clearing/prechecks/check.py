@@ -30,7 +30,7 @@ class Check:
     """One condition. `error_code` is what a request fails with when this one blocks.
 
     `device_number` is empty for what concerns no device; `device_code` and `device_message` are the
-    device's or the bureau's own.
+    device's or the bureau's own. `go_first` are the numbers of devices that have to be dealt with before.
     """
 
     code: str
@@ -42,6 +42,7 @@ class Check:
     device_message: str = ""
     evidence: Seen = ()
     device_number: str = ""
+    go_first: tuple[str, ...] = ()
 
 
 def seen(*pairs: tuple[str, object]) -> Seen:

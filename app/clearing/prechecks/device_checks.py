@@ -4,12 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from app.clearing.prechecks import (
-    bureau_checks,
-    choice_checks,
-    ledger_checks,
-    machine_checks,
-)
+from app.clearing.completion import first_clearable, is_recorded, past_text
+from app.clearing.errors import PastPeriod
+from app.clearing.prechecks import bureau_checks, choice_checks, ledger_checks, machine_checks
 from app.clearing.prechecks.check import Check, blocking, ok, seen, warning
 from app.clearing.prechecks.facts import DeviceFacts, Facts
 from app.clearing.prechecks.reach_checks import reached, software
@@ -191,7 +188,7 @@ def _duplicate(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Che
         ("本系统已清卡的票种", "、".join(sorted(device.cleared_types)) or "无"),
         ("锁死日期", lock_dates(reading.monitors)),
     )
-    if wanted <= device.cleared_types:
+    if is_recorded(wanted, device.cleared_types):
         return blocking(
             code,
             "clearing.duplicate",
@@ -199,8 +196,12 @@ def _duplicate(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Che
             evidence,
             remedy="在“清卡记录”中查看该属期的清卡结果。",
         )
-    cleared = {m.invoice_type for m in reading.monitors if is_cleared(facts.period, m.lock_date)}
-    if wanted <= cleared:
+    days = [m.lock_date for m in reading.monitors if m.invoice_type in wanted]
+    first = first_clearable(days, facts.now)
+    if first is not None and facts.period < first:
+        text = past_text(device.number, facts.period, days, facts.now)
+        return blocking(code, PastPeriod.code, text, evidence, remedy=PastPeriod.remedy)
+    if days and all(is_cleared(facts.period, day) for day in days):
         return warning(
             code,
             f"设备显示属期 {facts.period} 已清卡（可能在别处办理）",

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
+from app.clearing.completion import wanted_types
 from app.clearing.states import Kind, Mode
 from app.contracts.devices import AgentStatus, BureauView, DeviceReading, InvoiceType
 from app.contracts.periods import Period, is_reported
@@ -37,6 +38,7 @@ class SubState(StrEnum):
     """Whether a sub machine (分机) stands in the way of its main machine."""
 
     REPORTED = "reported"
+    AHEAD = "ahead"  # a request that goes first has it
     WAITING = "waiting"  # still to be reported, and can be
     OFFICE = "office"  # locked, or a zombie: only the tax office can go on with it
     UNKNOWN = "unknown"  # never read
@@ -88,8 +90,9 @@ class DeviceFacts:
     statistics_fault: DeviceFault | None = None
 
     def wanted(self, reading: DeviceReading) -> frozenset[InvoiceType]:
-        """The types to clear: those chosen, else all the device has."""
-        return frozenset(self.invoice_types or (one.invoice_type for one in reading.monitors))
+        """The types to clear: those chosen (with the rest of their groups), else all the device has."""
+        known = (one.invoice_type for one in reading.monitors)
+        return wanted_types(self.invoice_types, (), known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,10 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the checks look at. `free_bytes` None: the backup target can't be used."""
+    """Everything the checks look at. `free_bytes` None: the backup target can't be used.
+
+    `starts_at` is the moment the clearing is to start at, if that is not `now`.
+    """
 
     now: datetime
     period: Period
@@ -123,6 +129,7 @@ class Facts:
     exceptional: bool
     min_days_between: int
     system: SystemFacts
+    starts_at: datetime | None = None
     mode: Mode = Mode.REGULAR
     kind: Kind = Kind.DEVICE
 

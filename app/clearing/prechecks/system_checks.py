@@ -87,8 +87,12 @@ def _peak(facts: Facts) -> Check:
     start, end = facts.peak_window
     window = f"{start:%H:%M}–{end:%H:%M}"
     evidence = seen(("高峰时段", window), ("现在", moment(facts.now)))
-    if not start <= local(facts.now).time() < end:
-        return ok(code, "不在业务高峰时段", evidence)
+    at = facts.starts_at or facts.now
+    if not start <= local(at).time() < end:
+        text = (
+            "不在业务高峰时段" if at == facts.now else f"将于 {moment(at)} 执行，不在业务高峰时段"
+        )
+        return ok(code, text, evidence)
     text = f"现在是业务高峰时段（{window}）"
     if facts.override_window:
         return warning(code, text, "已选择在高峰时段执行。", evidence)

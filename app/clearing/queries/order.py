@@ -3,7 +3,7 @@
 Sub machines are reported before the main machine (protocol.md section 1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from app.accounts.principal import Principal
 from app.clearing.models import ClearingBatch, ClearingRequest, ClearingTarget
 from app.clearing.states import BatchState, RequestState
 from app.core.db import Session
 from app.devices.models import Device, DeviceState
+from app.enterprises.queries import within
+from app.operators.models import Operator
 
 _Other = aliased(ClearingRequest)
 _Main, _Sub = aliased(Device), aliased(Device)
@@ -59,6 +62,39 @@ def running_subs(session: Session, request_id: UUID) -> list[str]:
         col(_Own.request_id) == request_id, col(_Other.state) == RequestState.RUNNING
     )
     return sorted(session.execute(query).scalars())
+
+
+def held(
+    session: Session, device_ids: Sequence[UUID], states: Collection[RequestState]
+) -> set[UUID]:
+    """Those of these devices that a request in one of the states has."""
+    query = (
+        select(ClearingTarget.device_id)
+        .join(ClearingRequest, col(ClearingRequest.id) == ClearingTarget.request_id)
+        .where(
+            col(ClearingTarget.device_id).in_(device_ids),
+            col(ClearingTarget.open),
+            col(ClearingRequest.state).in_(states),
+        )
+    )
+    return set(session.exec(query)) if states else set()
+
+
+def devices_named(
+    session: Session, numbers: Collection[str], principal: Principal
+) -> dict[str, tuple[UUID, Operator]]:
+    """The devices with these numbers and whose they are, as far as this person may see them."""
+    query = (
+        select(Device.number, Device.id, Operator)
+        .join(Operator, col(Operator.id) == Device.operator_id)
+        .where(
+            col(Device.number).in_(numbers),
+            Device.state != DeviceState.RETIRED,
+            within(principal, col(Operator.enterprise_id)),
+        )
+    )
+    found = session.exec(query) if numbers else ()
+    return {number: (device_id, operator) for number, device_id, operator in found}
 
 
 def _subs_in_requests(wanted: Any) -> sa.Select[Any]:

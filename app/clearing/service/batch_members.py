@@ -16,7 +16,7 @@ from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.core.forms import form_messages
 from app.devices import queries as devices_queries
-from app.devices.states import clock_now, is_zombie
+from app.devices.states import is_zombie_now
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
 from app.operators.models import Operator
@@ -97,6 +97,6 @@ def refuse_zombies(session: Session, operator: Operator, now: datetime) -> None:
     devices = devices_queries.in_use_of_operator(session, operator.id)
     monitors = devices_queries.monitors_of(session, [device.id for device in devices])
     for device in devices:
-        shown = clock_now(now, device.clock_drift_seconds)
-        if is_zombie((one.last_reported_at for one in monitors[device.id]), shown):
+        reports = (one.last_reported_at for one in monitors[device.id])
+        if is_zombie_now(reports, device.clock_drift_seconds, now):
             raise ZombieSkipped(f"设备 {device.number} 超过 90 天未抄报")

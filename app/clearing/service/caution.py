@@ -1,17 +1,17 @@
 """What needs care is accepted before a clearing: one rule for pages, batches, REST and the shell.
 
 A request carries the codes of the warnings that were accepted for it. A run that meets another one
-stops in its first stage, before anything is touched, and a retry that accepts it goes on. A person
-names each code; a system is taken to accept what its key may execute, unless it names codes
-(docs/decisions/0010-warnings-are-accepted.md).
+stops in its first stage, before anything is touched, and a retry that accepts it goes on. Who names no
+code accepts none; only a system may accept everything, by naming "*" (docs/decisions/0010-warnings-are-accepted.md).
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing.errors import WarningsNotAccepted
+from app.clearing.errors import ChecksBlocking, WarningsNotAccepted
 from app.clearing.foresight import Case
 from app.clearing.models import ClearingRequest
 from app.clearing.prechecks import Check, Severity
@@ -26,15 +26,15 @@ EVERYTHING = "*"
 _BY_WINDOW = frozenset({"peak_window"})
 _BY_EXCEPTION = frozenset({"device.locked", "bureau.filed"})
 _BY_OWN_CLEARING = frozenset({"period.duplicate"})
+_LASTING = frozenset(
+    {"device.identity", "clearing.mode", "device.types", "period.duplicate", "taxpayer.complete"}
+)
+"""What no waiting cures: it speaks against a clearing of a later day as well."""
 
 
 def accepted_by(principal: Principal, codes: Sequence[str] | None) -> list[str]:
-    """What a principal accepts by naming these codes; None: it named nothing at all.
-
-    Raises Invalid when a person accepts everything unseen.
-    """
-    if codes is None:
-        return [] if principal.is_person else [EVERYTHING]
+    """What a principal accepts by naming these codes. Raises Invalid when a person accepts everything unseen."""
+    codes = codes or ()
     if principal.is_person and EVERYTHING in codes:
         raise Invalid(errors={"accepted_warnings": "请逐项确认提醒；“*”只适用于 API 密钥"})
     return list(dict.fromkeys(codes))
@@ -69,8 +69,23 @@ def accept(
     )
 
 
+class Accepting(Protocol):
+    """What carries the acceptance: a request, or the input of one."""
+
+    @property
+    def accepted_warnings(self) -> Sequence[str] | None: ...
+    @property
+    def override_window(self) -> bool: ...
+    @property
+    def exceptional(self) -> bool: ...
+
+
 def unaccepted(
-    request: ClearingRequest, checks: Sequence[Check], *, clear_was_sent: bool = False
+    request: Accepting,
+    checks: Sequence[Check],
+    *,
+    also: Sequence[str] = (),
+    clear_was_sent: bool = False,
 ) -> list[Check]:
     """The warnings at which a run of this request has to stop: neither named nor asked for by itself.
 
@@ -78,7 +93,7 @@ def unaccepted(
     is locked or a return that does not match, and somebody has reviewed it; a device that an earlier
     attempt has sent its clearing may well show it.
     """
-    accepted = set(request.accepted_warnings)
+    accepted = {*(request.accepted_warnings or ()), *also}
     if EVERYTHING in accepted:
         return []
     accepted |= _BY_WINDOW if request.override_window else frozenset()
@@ -88,6 +103,30 @@ def unaccepted(
         check
         for check in checks
         if check.severity is Severity.WARNING and check.code not in accepted
+    ]
+
+
+def require_startable(
+    wanted: Accepting, checks: Sequence[Check], *, put_off: bool, also: Sequence[str] = ()
+) -> None:
+    """Refuse what is known to come to nothing. Raises ChecksBlocking, then WarningsNotAccepted.
+
+    `put_off`: it is to start at a later moment, so what may have passed by then only stands if it lasts. `also` are codes accepted besides.
+    """
+    blocking = binding(checks, put_off=put_off)
+    if blocking:
+        raise ChecksBlocking(blocking)
+    left = unaccepted(wanted, checks, also=also)
+    if left:
+        raise WarningsNotAccepted([(one.code, one.message, one.remedy) for one in left])
+
+
+def binding(checks: Sequence[Check], *, put_off: bool) -> list[Check]:
+    """The checks that stand against submitting."""
+    return [
+        check
+        for check in checks
+        if check.severity is Severity.BLOCKING and (check.code in _LASTING or not put_off)
     ]
 
 

@@ -61,10 +61,18 @@ def execute(
     settings: Settings,
     clock: Clock,
 ) -> None:
-    """Start the first execution; the caller has asked a person for the password again.
+    """Start the first execution; the caller has asked a person for the password again."""
+    require_executable(request, principal=principal, settings=settings, clock=clock)
+    request.clearing_date = local_date(clock())
+    start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
 
-    Who holds `clearing:execute` may execute without a review (product.md 3.5), but not an exceptional
-    request. Raises PeakWindow inside the peak hours without an override.
+
+def require_executable(
+    request: ClearingRequest, *, principal: Principal, settings: Settings, clock: Clock
+) -> None:
+    """Refuse to start it now. Raises RequestState, ReviewRequired, and PeakWindow without an override.
+
+    Who holds `clearing:execute` may execute without a review (product.md 3.5), but not an exceptional request.
     """
     if request.state not in EXECUTABLE_STATES:
         raise errors.RequestState(f"申请 {request.number} 已是 {request.state}，不能再次执行")
@@ -74,8 +82,6 @@ def execute(
         raise errors.ReviewRequired
     if not request.override_window and window_end(settings, clock()) is not None:
         raise errors.PeakWindow
-    request.clearing_date = local_date(clock())
-    start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_EXECUTED)
 
 
 def schedule(

@@ -134,6 +134,28 @@ def of_operator(
     )
 
 
+def plan(
+    session: Session,
+    data: RequestCreate,
+    *,
+    principal: Principal,
+    settings: Settings,
+    now: datetime,
+    uses_right: bool = True,
+) -> Start:
+    """Decide about a request before any device is read. Raises what submitting it would raise by the registers."""
+    submit.require_submittable(session, data, principal=principal, now=now)
+    return of_operator(
+        session,
+        data.operator_id,
+        data,
+        principal=principal,
+        settings=settings,
+        now=now,
+        uses_right=uses_right,
+    )
+
+
 def of_operators(
     session: Session,
     operator_ids: Sequence[UUID],

@@ -1,14 +1,14 @@
 """Submit a clearing request: what is asked for is checked against the rules before anything is kept."""
 
-from collections.abc import Iterable
-from uuid import UUID
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
-from app.clearing import evidence, moments, queries
+from app.clearing import completion, evidence, facts, moments, queries
 from app.clearing.errors import (
     AlreadyCleared,
     ClearingInProgress,
@@ -16,15 +16,15 @@ from app.clearing.errors import (
     NotDue,
     NotFirst,
     OperatorInactive,
+    PastPeriod,
     TypeNotAuthorized,
 )
-from app.clearing.grouping import types_to_clear
 from app.clearing.models import ClearingRequest, ClearingStage, ClearingTarget
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import caution, review
 from app.clearing.service.announce import announce
-from app.clearing.states import STAGES, Mode
-from app.contracts.periods import Period
+from app.clearing.states import OPEN_STATES, STAGES, Mode
+from app.contracts.devices import InvoiceType
 from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.devices import queries as devices_queries
@@ -49,15 +49,7 @@ def submit_request(
     of a device that was cleared before.
     """
     now = clock()
-    operator = operators_queries.visible(session, data.operator_id, principal)
-    if not operator.active:
-        raise OperatorInactive
-    if data.period >= Period.of(local_date(now)):
-        raise NotDue(errors={"period": "该月份尚未结束"})
-    moments.require_ahead(data, now)
-    devices = _devices_to_clear(session, operator, data)
-    if data.mode is Mode.FIRST:
-        _require_never_cleared(session, devices)
+    operator, devices = require_submittable(session, data, principal=principal, now=now)
     request = _new_request(session, operator, data, principal, clock)
     _hold(session, request, devices)
     session.add_all(ClearingStage(request_id=request.id, name=stage) for stage in STAGES)
@@ -89,28 +81,64 @@ def submit_request(
     return request
 
 
-def _devices_to_clear(session: Session, operator: Operator, data: RequestCreate) -> list[Device]:
-    """The devices to clear, sub machines before the main machine; already cleared ones left out."""
-    devices = _chosen(devices_queries.in_use_of_operator(session, operator.id), data.device_ids)
+def require_submittable(
+    session: Session, data: RequestCreate, *, principal: Principal, now: datetime
+) -> tuple[Operator, list[Device]]:
+    """The operator and the devices to clear, if nothing the registers know stands against it; see above."""
+    operator = operators_queries.visible(session, data.operator_id, principal)
+    if not operator.active:
+        raise OperatorInactive
+    if data.period > completion.last_ended(now):
+        raise NotDue(errors={"period": "该月份尚未结束"})
+    moments.require_ahead(data, now)
+    devices = _devices_to_clear(session, operator, data, now)
+    if data.mode is Mode.FIRST:
+        _require_never_cleared(session, devices)
+    if queries.order.held(session, [device.id for device in devices], OPEN_STATES):
+        raise ClearingInProgress
+    return operator, devices
+
+
+def _devices_to_clear(
+    session: Session, operator: Operator, data: RequestCreate, now: datetime
+) -> list[Device]:
+    """The devices to clear, sub machines before the main machine; those that are done left out."""
+    in_use = devices_queries.in_use_of_operator(session, operator.id)
+    devices = facts.chosen_devices(in_use, data.device_ids)
     if not devices:
         raise NoDevices
     monitors = devices_queries.monitors_of(session, [device.id for device in devices])
-    cleared = queries.cleared_types(session, [device.id for device in devices], data.period)
-    left: list[Device] = []
+    recorded = queries.cleared_types(session, [device.id for device in devices], data.period)
+    left, past = [], []
     for device in devices:
-        authorised = {monitor.invoice_type.value for monitor in monitors[device.id]}
-        chosen = {kind.value for kind in data.invoice_types}
-        if authorised and not chosen <= authorised:
-            raise TypeNotAuthorized(
-                f"设备 {device.number} 没有 {'、'.join(sorted(chosen - authorised))} 的授权",
-                errors={"invoice_types": "包含设备未授权的发票类型"},
-            )
-        wanted = set(types_to_clear(chosen, device.clear_groups)) or authorised
-        if not wanted or not wanted <= cleared[device.id]:
+        locks = {monitor.invoice_type: monitor.lock_date for monitor in monitors[device.id]}
+        _require_authorised(device, data.invoice_types, locks)
+        wanted = completion.wanted_types(data.invoice_types, device.clear_groups, locks)
+        first = completion.first_clearable((locks[kind] for kind in wanted), now)
+        if completion.is_recorded(wanted, recorded[device.id]):
+            continue
+        if first is not None and data.period < first:
+            days = [locks[kind] for kind in wanted]
+            past.append(completion.past_text(device.number, data.period, days, now))
+        else:
             left.append(device)
+    if past and not left:
+        raise PastPeriod("；".join(past), errors={"period": "；".join(past)})
     if not left:
         raise AlreadyCleared(f"{operator.name} 的设备属期 {data.period} 已经清卡，请勿重复清卡。")
     return in_clearing_order(left)
+
+
+def _require_authorised(
+    device: Device, chosen: Iterable[InvoiceType], known: Collection[InvoiceType]
+) -> None:
+    """Raises TypeNotAuthorized; of a device that was never read nothing is known."""
+    missing = sorted(kind for kind in chosen if known and kind not in known)
+    if missing:
+        raise TypeNotAuthorized(
+            f"设备 {device.number} 没有 {'、'.join(missing)} 的授权",
+            errors={"invoice_types": "包含设备未授权的发票类型"},
+        )
 
 
 def _require_never_cleared(session: Session, devices: list[Device]) -> None:
@@ -127,15 +155,6 @@ def in_clearing_order(devices: Iterable[Device]) -> list[Device]:
     return sorted(
         devices, key=lambda device: (not device.machine_no, device.machine_no or 0, device.number)
     )
-
-
-def _chosen(devices: list[Device], wanted: list[UUID] | None) -> list[Device]:
-    if wanted is None:
-        return devices
-    known = {device.id: device for device in devices}
-    if not set(wanted) <= set(known):
-        raise NoDevices("所选设备不属于该操作员或已注销", errors={"device_ids": "不属于该操作员"})
-    return [known[device_id] for device_id in dict.fromkeys(wanted)]
 
 
 def _new_request(

@@ -10,6 +10,7 @@ from app.clearing.contexts import (
     CheckItem,
     ClearingForm,
     DeviceCard,
+    Link,
     ListPage,
     OperatorPage,
     OperatorRow,
@@ -309,6 +310,7 @@ OPERATOR = OperatorPage(
 
 
 OPERATOR_DIALOG = replace(OPERATOR, dialog_open=True)
+OPERATOR_CHECKING = replace(OPERATOR_DIALOG, check_now=True)
 OPERATOR_CHECKED = replace(OPERATOR, checks=CHECKS)
 
 
@@ -324,6 +326,11 @@ OPERATOR_WARNED = replace(
 OPERATOR_INVALID = replace(
     OPERATOR,
     checks=BLOCKED,
+    blockers=tuple(
+        replace(one, links=(Link("李强 539904612701", "/clearing/operators/o1?confirm=1"),))
+        for one in BLOCKED
+        if one.severity == "blocking"
+    ),
     dialog_open=True,
     form=replace(FORM, scope="partial", invoice_types=("007",), reason="月末补办"),
     effects=effects("first", "device", "partial", ("007",)),
@@ -393,6 +400,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         OPERATOR,
         layout() | {"flash": {"kind": "ok", "text": "已重新读取设备，没有差异。"}},
     ),
+    "operator-checking": ("clearing/operator.html", OPERATOR_CHECKING, layout()),
     "operator-checked": ("clearing/operator.html", OPERATOR_CHECKED, layout()),
     "operator-dialog": ("clearing/operator.html", OPERATOR_DIALOG, layout()),
     "operator-warned": ("clearing/operator.html", OPERATOR_WARNED, layout()),
