@@ -306,6 +306,8 @@ POST   /system/maintenance/{task}                                               
 """
 
 Address = tuple[str, str]
+NOT_STARTED: Address = ("GET", "/readyz")
+"""Answers 503: nothing is running here that would write."""
 KNOWN: dict[Address, frozenset[str]] = {
     (method, path): WHO[who]
     for method, path, who in (line.split() for line in TABLE.strip().splitlines())
@@ -355,7 +357,8 @@ def test_who_may_use_what(
         if account_id is not None:
             _sign_in(client, database, settings, clock, account_id)
         answer = client.request(address[0], _concrete(address[1]))
-        assert answer.status_code < 500, (address, answer.text)
+        if address != NOT_STARTED:
+            assert answer.status_code < 500, (address, answer.text)
         if _let_in(answer) is not (who in allowed):
             wrong[address] = answer.status_code
     client.close()
