@@ -30,8 +30,8 @@ from app.settings import Settings
 
 log = get_logger(__name__)
 
-PORTION = 10
-"""Members of a batch dealt with in one transaction: about a tenth of a second for everybody else to wait."""
+PORTION = 5
+"""Members of a batch dealt with in one transaction: well below a tenth of a second for everybody else to wait."""
 
 _principals = TypeAdapter(Principal)
 

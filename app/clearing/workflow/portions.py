@@ -14,8 +14,9 @@ log = get_logger(__name__)
 LOOK_SECONDS = 2.0
 """How long an order may lie that nobody announced to this process."""
 
-PAUSE_SECONDS = 0.02
-"""Between two portions, so that other processes get at the database as well."""
+PAUSE_SECONDS = 0.12
+"""Between two portions. Another process that waits for SQLite's lock looks every tenth of a second: a shorter
+pause it could miss again and again."""
 
 
 class Portions:
