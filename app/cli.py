@@ -6,12 +6,13 @@ What only the server needs is imported where it is used: it would make every oth
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from app.startup import putting_together
 
 with putting_together():
     import typer
+    from typer.core import TyperGroup
 
     from app import __version__, features
     from app.agent.config import ConfigError
@@ -19,14 +20,28 @@ with putting_together():
     from app.core import migrate as migrations
     from app.core.db import Database
     from app.core.logging import configure
-    from app.settings import Settings, load_settings
+    from app.files import keep_private
+    from app.settings import Settings, StartRefused, load_settings
 
-app = typer.Typer(help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
+
+class _Commands(TyperGroup):
+    """What keeps a program from starting is one line and exit code 2, whichever command it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StartRefused as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(cls=_Commands, help="清卡管理 Qingka", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def _compose() -> None:
     """清卡管理 Qingka"""
+    keep_private()
     with putting_together():
         features.compose()
     engine.fill([_engine_unless_served])

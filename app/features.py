@@ -191,7 +191,11 @@ FEATURES = (
         pages=("probes", "api_docs", "audit_pages", "care", "rules_pages", "metrics", "pages"),
         jobs=("maintenance", "updates"),
         hooks=(Hook("backups.cli:rules", "rules:apply_rules"),),
-        commands=(Command("audit", "audit_cli:app"), Command("doctor", "doctor:doctor")),
+        commands=(
+            Command("audit", "audit_cli:app"),
+            Command("doctor", "doctor:doctor"),
+            Command("secret", "secret_cli:app"),
+        ),
         menu=(
             MenuItem("保障", 20, "审计", "/audit", Permission.AUDIT_READ),
             MenuItem("系统设置", 90, "规则", "/settings/rules", Permission.ADMIN),

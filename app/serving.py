@@ -14,6 +14,8 @@ from app.clearing.workflow.processes import NoSlot, take_slot
 from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
+from app.core.installation import require_secret
+from app.files import tighten
 from app.main import create_app, start, stop
 from app.settings import Settings, load_settings
 
@@ -44,11 +46,20 @@ def engine_place(settings: Settings) -> Iterator[str]:
         slot.release()
 
 
+def _prepared(settings: Settings) -> Database:
+    """The database of this start: migrated, private, with the secret its data was made with."""
+    tighten(settings.data_dir)
+    database = Database(settings.resolved_database_url)
+    migrate.upgrade(database)
+    require_secret(database, settings)
+    return database
+
+
 def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until interrupted. Raises AlreadyRunning, ConfigError."""
+    """Serve until interrupted. Raises AlreadyRunning, ConfigError, StartRefused."""
     with engine_place(settings) as executor_id:
-        app = create_app(settings, executor_id=executor_id)
-        migrate.upgrade(app.state.database)
+        database = _prepared(settings)
+        app = create_app(settings, database=database, executor_id=executor_id)
         password = ensure_first_admin(app.state.database, utc_now, settings=settings)
         if password is not None:
             typer.echo(f"首个管理员：admin，一次性密码：{password}（只显示这一次，登录后须修改）")
@@ -58,6 +69,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 def serve_demo(host: str, port: int) -> None:
     """Serve the demo: simulated devices beside the server, in a data directory of their own."""
     directory = load_settings().data_dir / "demo"
+    tighten(directory.parent)
     settings = load_settings(
         data_dir=directory, agent_config=directory / demo.CONFIG_NAME, database_url=""
     )
@@ -65,8 +77,8 @@ def serve_demo(host: str, port: int) -> None:
         virtual = demo.start_virtual(directory / "virtual")
         try:
             demo.write_config(directory / demo.CONFIG_NAME, virtual.address)
-            app = create_app(settings, executor_id=executor_id)
-            migrate.upgrade(app.state.database)
+            database = _prepared(settings)
+            app = create_app(settings, database=database, executor_id=executor_id)
             accounts = demo.seed_accounts(app.state.database, settings, utc_now)
             app.state.after_start = lambda: demo.seed_world(app, virtual.address)
             _run(app, host, port, lambda address: _welcome(address, accounts))

@@ -13,8 +13,22 @@ from typing import Any
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.files import kept_once
+
 ROOT = Path(__file__).resolve().parent.parent
 """Where templates/, static/ and migrations/ stand, beside the package."""
+
+
+SECRET_BYTES = 32
+"""No root secret is shorter: keys and signatures derive from it."""
+
+
+class StartRefused(Exception):
+    """The program does not start like this; the text says why and what to do, for a person at a shell."""
+
+
+class SecretUnusable(StartRefused):
+    """The root secret is empty or too short."""
 
 
 class AgentMode(StrEnum):
@@ -199,10 +213,25 @@ class Settings(BaseSettings):
     @cached_property
     def root_secret(self) -> bytes:
         """The secret all keys derive from; made once when none is given."""
-        given = self.secret_key.get_secret_value()
-        if given:
-            return given.encode()
-        return _stored_secret(self.data_dir / "secret.key")
+        given = self.secret_key.get_secret_value().encode()
+        if not given:
+            return _stored_secret(self.secret_file)
+        if len(given) < SECRET_BYTES:
+            raise SecretUnusable(
+                f"QINGKA_SECRET_KEY 只有 {len(given)} 字节，至少应为 {SECRET_BYTES}。"
+                "可用 openssl rand -base64 48 生成；已有数据请改回原来的值"
+            )
+        return given
+
+    @property
+    def secret_file(self) -> Path:
+        """Where the root secret is kept when the environment gives none."""
+        return self.data_dir / "secret.key"
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether there is a root secret, without making one."""
+        return bool(self.secret_key.get_secret_value()) or self.secret_file.exists()
 
     @property
     def secure_cookies(self) -> bool:
@@ -218,18 +247,16 @@ def load_settings(**overrides: Any) -> Settings:
         if path and name not in values:
             values[name] = Path(path).read_text(encoding="utf-8").strip()
     settings = Settings(**values)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings
 
 
 def _stored_secret(path: Path) -> bytes:
-    """Read the secret file, making it first. Two processes that start at once agree on one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        secret = secrets.token_urlsafe(48).encode()
-        file.write(secret)
+    """Read the secret file, making it first. Raise SecretUnusable for an empty or short one."""
+    secret = kept_once(path, lambda: secrets.token_urlsafe(48).encode())
+    if len(secret) < SECRET_BYTES:
+        raise SecretUnusable(
+            f"系统密钥文件 {path} 只有 {len(secret)} 字节，至少应为 {SECRET_BYTES}。"
+            "从备份恢复原来的文件；从未成功启动过的新装可以删除它，下次启动会重新生成"
+        )
     return secret

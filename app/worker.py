@@ -14,11 +14,13 @@ from app.clearing.workflow.processes import take_worker_slot
 from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
+from app.core.installation import require_secret
 from app.core.logging import get_logger
 from app.core.metrics import RequestMetrics
 from app.devices import queries as devices_queries
 from app.devices.connections import AgentClients
 from app.devices.models import MOUNTED
+from app.files import tighten
 from app.settings import Settings
 from app.system.rules import Rules
 
@@ -30,12 +32,14 @@ class NeedsPostgres(Exception):
 
 
 def work(settings: Settings) -> None:
-    """Execute clearings until interrupted. Raises NeedsPostgres, processes.NoSlot."""
+    """Execute clearings until interrupted. Raises NeedsPostgres, processes.NoSlot, StartRefused."""
     features.compose()
     database = Database(settings.resolved_database_url, connections=settings.own_connections)
     if database.is_sqlite:
         raise NeedsPostgres("qingka worker 需要 PostgreSQL：请设置 QINGKA_DATABASE_URL")
+    tighten(settings.data_dir)
     migrate.upgrade(database)
+    require_secret(database, settings)
     _warn_of_mounted_agent(database)
     slot = take_worker_slot(settings)
     context = Context(database, settings, utc_now, AgentClients(database, settings, patient=True))

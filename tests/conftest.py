@@ -26,8 +26,11 @@ def _composed() -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_after_commands() -> Iterator[None]:
-    """A command run inside a test sets logging up for its process, which here is everybody's."""
+    """A command run inside a test sets logging and umask for its process, which here is everybody's."""
+    umask = os.umask(0o022)
+    os.umask(umask)
     yield
+    os.umask(umask)
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if type(handler).__module__ == "app.core.logging":

@@ -10,12 +10,12 @@ from uuid import UUID
 import typer
 
 from app.accounts import key_queries, queries, service
-from app.accounts.models import Account
+from app.accounts.models import Account, SessionEnd
 from app.accounts.names import normalize_name
-from app.accounts.principal import SYSTEM
-from app.core import migrate
+from app.accounts.principal import at_the_shell
 from app.core.clock import local, utc_now
-from app.core.db import Database, Session
+from app.core.db import Session
+from app.core.installation import opened
 from app.core.pagination import MAX_LIMIT, PageRequest
 from app.errors import NotFound, QingkaError
 from app.settings import Settings, load_settings
@@ -38,17 +38,13 @@ class Work:
 def working() -> Iterator[Work]:
     """Migrate, then one transaction; errors that have a sentence end with it and exit code 1."""
     settings = load_settings()
-    database = Database(settings.resolved_database_url)
     try:
-        migrate.upgrade(database)
-        with database.transaction() as session:
+        with opened(settings) as database, database.transaction() as session:
             yield Work(session, settings)
     except QingkaError as error:
         for text in error.errors.values() or [error.detail]:
             typer.echo(text, err=True)
         raise typer.Exit(1) from error
-    finally:
-        database.dispose()
 
 
 def typed_password(from_stdin: bool) -> str | None:
@@ -71,11 +67,25 @@ def set_password(
     with working() as work:
         account = _named(work.session, name)
         given = service.reset_password(
-            work.session, account.id, by=SYSTEM, clock=utc_now, password=password
+            work.session, account.id, by=at_the_shell(), clock=utc_now, password=password
         )
     typer.echo("密码已重置，登录后须修改")
     if password is None:
         typer.echo(f"一次性密码（只显示这一次）：{given}")
+
+
+@account_app.command("remove-totp")
+def remove_totp(name: Annotated[str, typer.Argument(help="用户名")]) -> None:
+    """停用一个账号的动态验证码（手机丢失时）；现有登录全部结束，密码不变。"""
+    with working() as work:
+        account, by, at = _named(work.session, name), at_the_shell(), utc_now()
+        if not service.uses_totp(account):
+            raise NotFound(f"账号 {account.name} 没有启用动态验证码")
+        service.remove_totp(work.session, account, by=by, at=at)
+        service.end_sessions_of(
+            work.session, account.id, actor=by.actor, reason=SessionEnd.ENDED_BY_ADMIN, at=at
+        )
+    typer.echo("动态验证码已停用，可在 账号 → 动态验证码 重新绑定")
 
 
 @account_app.command("list")
@@ -104,7 +114,7 @@ def disable_account(name: Annotated[str, typer.Argument(help="用户名")]) -> N
     """停用账号；现有登录全部结束。"""
     with working() as work:
         account = _named(work.session, name)
-        service.disable_account(work.session, account.id, by=SYSTEM, clock=utc_now)
+        service.disable_account(work.session, account.id, by=at_the_shell(), clock=utc_now)
     typer.echo("账号已停用")
 
 
@@ -128,5 +138,5 @@ def list_api_keys() -> None:
 def revoke_api_key(key_id: Annotated[UUID, typer.Argument(help="编号，见 list")]) -> None:
     """吊销 API 密钥。"""
     with working() as work:
-        service.revoke_api_key(work.session, key_id, by=SYSTEM, at=utc_now())
+        service.revoke_api_key(work.session, key_id, by=at_the_shell(), at=utc_now())
     typer.echo("密钥已吊销")

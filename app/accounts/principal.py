@@ -1,12 +1,12 @@
 """Who acts: roles, permissions and the principal every route and service receives."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from app.audit.actor import SYSTEM as SYSTEM_ACTOR
-from app.audit.actor import Actor, ActorKind
+from app.audit.actor import Actor, ActorKind, shell_actor
 from app.settings import Profile
 
 
@@ -139,7 +139,7 @@ class Principal:
     def actor(self) -> Actor:
         """The same, as the audit trail writes it."""
         if self.kind is ActorKind.SYSTEM:
-            return SYSTEM_ACTOR
+            return SYSTEM_ACTOR if self.name == SYSTEM.name else shell_actor()
         return Actor(self.kind, str(self.id), self.name, self.ip)
 
     @property
@@ -169,3 +169,9 @@ SYSTEM = Principal(
     permissions=frozenset(Permission),
 )
 """Background work."""
+
+
+def at_the_shell() -> Principal:
+    """Whoever has the shell of the server: may do everything, and is named."""
+    actor = shell_actor()
+    return replace(SYSTEM, name=actor.id, display_name=actor.name)

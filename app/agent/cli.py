@@ -13,6 +13,7 @@ from app.agent.serving import ServeOptions
 from app.agent.serving import serve as run
 from app.core import logging
 from app.core.clock import utc_now
+from app.files import keep_private
 
 agent = typer.Typer(help="设备代理：税控设备旁的本地服务", no_args_is_help=True)
 
@@ -22,6 +23,7 @@ DataDir = Annotated[Path, typer.Option(envvar="QINGKA_DATA_DIR", help="操作日
 @agent.callback()
 def main() -> None:
     """设备代理：税控设备旁的本地服务。"""
+    keep_private()
 
 
 @agent.command()

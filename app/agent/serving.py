@@ -25,6 +25,7 @@ from app.agent.pages.routes import page_routes
 from app.agent.runtime import Runtime
 from app.core.http import CrossSiteGuard
 from app.core.ids import new_token
+from app.files import tighten
 
 TOKEN_VARIABLE = "QINGKA_AGENT_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -46,6 +47,7 @@ def serve(options: ServeOptions) -> None:
     """Serve until interrupted. Raises `ConfigError`."""
     settings = load_config(options.config) if options.config is not None else AgentConfig()
     folder = settings.data_dir or options.data_dir
+    tighten(folder)
     enrolled = _dialling(folder) if options.dial else None
     token = agent_token(folder)
     certificate = _certificate(options, folder, dials=enrolled is not None)

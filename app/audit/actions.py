@@ -95,6 +95,7 @@ class AuditAction(StrEnum):
     WEBHOOK_REMOVED = "webhook.removed"
     WEBHOOK_REPLAYED = "webhook.replayed"
     SETTING_CHANGED = "setting.changed"
+    ROOT_KEY_REPLACED = "system.root_key_replaced"
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_VERIFICATION_FAILED = "audit.verification_failed"
     AUDIT_CHECKPOINTED = "audit.checkpointed"
@@ -201,6 +202,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.WEBHOOK_REMOVED: "移除 Webhook",
     AuditAction.WEBHOOK_REPLAYED: "重发 Webhook",
     AuditAction.SETTING_CHANGED: "修改设置",
+    AuditAction.ROOT_KEY_REPLACED: "更换系统密钥",
     AuditAction.AUDIT_VERIFIED: "验证审计链",
     AuditAction.AUDIT_VERIFICATION_FAILED: "审计链验证失败",
     AuditAction.AUDIT_CHECKPOINTED: "签发审计检查点",

@@ -1,5 +1,8 @@
 """Who did something: an account, an API key, or the system itself."""
 
+import getpass
+import os
+import socket
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,3 +27,17 @@ class Actor:
 
 SYSTEM = Actor(ActorKind.SYSTEM, "", "系统")
 """What nobody asked for: schedules, workflows, start-up."""
+
+
+def shell_actor() -> Actor:
+    """Who works at the command line: the user of the machine, before sudo if there was one, and its name."""
+    user = os.environ.get("SUDO_USER") or _user()
+    name = f"{user}@{socket.gethostname()}"[:64]
+    return Actor(ActorKind.SYSTEM, name, f"命令行 {name}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"

@@ -11,17 +11,17 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from app.accounts.principal import SYSTEM
+from app.accounts.principal import SYSTEM, at_the_shell
 from app.backups import encryption, queries, service
 from app.backups.models import BackupKind, BackupState
 from app.backups.requested import back_up_requested
 from app.backups.schemas import BackupCreate
 from app.backups.storage import Storage, storage_of
-from app.core import migrate
 from app.core.clock import local, utc_now
 from app.core.db import Database
 from app.core.forms import form_messages
 from app.core.hooks import HookPoint
+from app.core.installation import BREAKS, BRING, fingerprint, opened
 from app.core.pagination import MAX_LIMIT, PageRequest
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
@@ -45,15 +45,10 @@ rules = HookPoint[Callable[[Settings, Database], None]]("backups.rules")
 def _world() -> Iterator[_World]:
     """Settings, migrated database and storage; an error is said with what to do, and exits with 1."""
     settings = load_settings()
-    database = Database(settings.resolved_database_url)
-    try:
-        with _said():
-            migrate.upgrade(database)
-            for apply in rules:
-                apply(settings, database)
-            yield _World(settings, database, storage_of(settings))
-    finally:
-        database.dispose()
+    with _said(), opened(settings) as database:
+        for apply in rules:
+            apply(settings, database)
+        yield _World(settings, database, storage_of(settings))
 
 
 @contextmanager
@@ -88,7 +83,7 @@ def create(
             values["enterprise_id"] = _enterprise_id(world.database, enterprise)
         data = BackupCreate.model_validate(values)
         made = back_up_requested(
-            world.database, world.settings, data, principal=SYSTEM, clock=utc_now
+            world.database, world.settings, data, principal=at_the_shell(), clock=utc_now
         )
         typer.echo(f"{made.id}  {made.path}  {made.check_message}")
 
@@ -140,7 +135,7 @@ def verify(
 
 def _verify(world: _World, backup_id: UUID) -> bool:
     checked = service.verify(
-        world.database, world.storage, backup_id, actor=SYSTEM.actor, clock=utc_now
+        world.database, world.storage, backup_id, actor=at_the_shell().actor, clock=utc_now
     )
     typer.echo(f"{backup_id}  {checked.state.value}  {checked.check_message}")
     return checked.state is not BackupState.DAMAGED
@@ -173,7 +168,21 @@ def _restore_file(path: Path, to: str) -> None:
     """Without a database of ours: it may be what was lost."""
     with _said(), path.open("rb") as file:
         plain = encryption.unsealed(file, encryption.keys_of(load_settings()))
-        _say_restored(service.restore_system(plain, to))
+        done = service.restore_system(plain, to)
+        _say_restored(done)
+        _say_what_the_secret_breaks(done, load_settings())
+
+
+def _say_what_the_secret_breaks(done: service.SystemRestored, settings: Settings) -> None:
+    """The archive holds everything but the root secret; nothing here makes one."""
+    if not done.secret:
+        typer.echo("这份备份没有记录系统密钥的指纹，无法核对本机的系统密钥", err=True)
+    elif settings.has_secret and fingerprint(settings) == done.secret:
+        typer.echo(f"系统密钥与备份一致（指纹 {done.secret}）")
+    else:
+        here = "本机的系统密钥不是备份时的那一个" if settings.has_secret else "本机没有系统密钥"
+        typer.echo(f"{here}，备份时的指纹为 {done.secret}。{BREAKS}。", err=True)
+        typer.echo(f"  → {BRING.format(directory=settings.data_dir)}", err=True)
 
 
 def _restore_system(world: _World, backup_id: UUID, to: str) -> None:
@@ -193,7 +202,7 @@ def _restore_ledger(world: _World, backup_id: UUID, *, preview: bool, yes: bool)
     if not yes and not (sys.stdin.isatty() and typer.confirm("写回以上数据？")):
         _give_up("没有恢复；确认无误后加 --yes 运行")
     done = service.restore(
-        world.database, world.storage, backup_id, actor=SYSTEM.actor, clock=utc_now
+        world.database, world.storage, backup_id, actor=at_the_shell().actor, clock=utc_now
     )
     typer.echo(f"恢复完成：写回 {done.writes} 条，共 {done.total} 条")
 
@@ -216,7 +225,7 @@ def drill(
     with _world() as world:
         wanted = backup_id or _newest_id(world.database)
         report = service.drill(
-            world.database, world.storage, wanted, actor=SYSTEM.actor, clock=utc_now
+            world.database, world.storage, wanted, actor=at_the_shell().actor, clock=utc_now
         )
         typer.echo(f"{wanted}  {'通过' if report.ok else '未通过'}  {report.message}")
     if not report.ok:
@@ -233,7 +242,7 @@ def prune(
             world.database,
             world.storage,
             service.retention_of(world.settings),
-            actor=SYSTEM.actor,
+            actor=at_the_shell().actor,
             clock=utc_now,
             dry_run=dry_run,
         )
@@ -244,7 +253,9 @@ def prune(
 def rotate() -> None:
     """用当前密钥重新加密全部备份，之后不再需要旧密钥；有失败时退出码为 1。"""
     with _world() as world:
-        done = service.rotate(world.database, world.storage, actor=SYSTEM.actor, clock=utc_now)
+        done = service.rotate(
+            world.database, world.storage, actor=at_the_shell().actor, clock=utc_now
+        )
     _say_each([(f"{one.backup_id}  {one.path}", one.problem) for one in done])
 
 

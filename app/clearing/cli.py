@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from app.accounts.principal import SYSTEM
+from app.accounts.principal import at_the_shell
 from app.clearing import effects_text, preview, queries
 from app.clearing.effects import Choice
 from app.clearing.errors import WarningsNotAccepted
@@ -17,11 +17,11 @@ from app.clearing.models import ClearingRequest
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import start
 from app.clearing.states import ENDED_STATES, Kind, Mode, RequestState, Scope
-from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database, Session
 from app.core.forms import form_messages
 from app.core.hooks import HookPoint
+from app.core.installation import opened
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
 from app.settings import Settings, load_settings
@@ -61,9 +61,7 @@ def clear(
 ) -> None:
     """清卡并显示进度；退出码：0 成功，1 失败，3 结果待查。"""
     settings = load_settings()
-    database = Database(settings.resolved_database_url)
-    try:
-        migrate.upgrade(database)
+    with opened(settings) as database:
         wanted = {
             "mode": mode,
             "kind": kind,
@@ -82,8 +80,6 @@ def clear(
             for runner in engine:
                 running.enter_context(runner(settings, database))
             _run(database, settings, operator, wanted)
-    finally:
-        database.dispose()
 
 
 def _run(database: Database, settings: Settings, code: str, wanted: dict[str, Any]) -> None:
@@ -114,7 +110,9 @@ def _remedy(request: ClearingRequest) -> str:
 def _preview(database: Database, code: str, wanted: dict[str, Any]) -> None:
     with _told(), database.reading() as session:
         data = _order(session, code, wanted)
-        effects = preview.of_operator(session, data.operator_id, Choice.of(data), principal=SYSTEM)
+        effects = preview.of_operator(
+            session, data.operator_id, Choice.of(data), principal=at_the_shell()
+        )
         for line in effects_text.lines(effects):
             typer.echo(line)
 
@@ -125,7 +123,7 @@ def _start(
     with _told(), database.transaction() as session:
         data = _order(session, code, wanted)
         request, decided = start.submit_and_begin(
-            session, data, principal=SYSTEM, settings=settings, clock=utc_now, proven=False
+            session, data, principal=at_the_shell(), settings=settings, clock=utc_now, proven=False
         )
         return request.id, decided
 

@@ -5,17 +5,15 @@ from typing import Annotated
 
 import typer
 
-from app.accounts.principal import SYSTEM
+from app.accounts.principal import at_the_shell
 from app.contracts.devices import InvoiceType
-from app.core import migrate
 from app.core.clock import utc_now
-from app.core.db import Database
+from app.core.installation import opened
 from app.errors import QingkaError
 from app.invoices.importing import service
 from app.invoices.importing.columns import Column
 from app.invoices.importing.rows import Defaults
 from app.invoices.importing.service import Report, Source
-from app.settings import load_settings
 
 app = typer.Typer(help="导入其他软件的数据", no_args_is_help=True)
 
@@ -47,18 +45,15 @@ def invoices(
     source = Source(
         file, file.name, Defaults(device, kind, assume_uploaded), _mapping(column or [])
     )
-    database = Database(load_settings().resolved_database_url)
     try:
-        migrate.upgrade(database)
-        report = service.import_file(database, source, principal=SYSTEM, clock=utc_now)
+        with opened() as database:
+            report = service.import_file(database, source, principal=at_the_shell(), clock=utc_now)
     except QingkaError as error:
         typer.echo(f"{error.code}: {error.detail}", err=True)
         for message in error.errors.values():
             typer.echo(f"  {message}", err=True)
         typer.echo(f"  → {error.remedy}", err=True)
         raise typer.Exit(EXIT_REFUSED_FILE) from error
-    finally:
-        database.dispose()
     _tell(report)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from app.accounts import service
 from app.accounts.cli import PasswordStdin, typed_password, working
-from app.accounts.principal import SYSTEM, Permission, Role
+from app.accounts.principal import Permission, Role, at_the_shell
 from app.accounts.service import AccountDraft
 from app.core.clock import utc_now
 from app.operators import access
@@ -41,7 +41,7 @@ def create_account(
             operator_id=access.operator_coded(work.session, operator),
         )
         new = service.create_account(
-            work.session, draft, by=SYSTEM, settings=work.settings, clock=utc_now
+            work.session, draft, by=at_the_shell(), settings=work.settings, clock=utc_now
         )
         made = new.account.name
     typer.echo(f"已创建账号 {made}")
@@ -60,7 +60,7 @@ def create_api_key(
     with working() as work:
         new = service.create_api_key(
             work.session,
-            by=SYSTEM,
+            by=at_the_shell(),
             name=name,
             scopes=frozenset(scope),
             expires_at=at + timedelta(days=days) if days else None,

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from app.audit.actor import SYSTEM
+from app.audit.actor import shell_actor
 from app.audit.checkpoint import Signer
 from app.audit.operations import export_now
 from app.audit.queries import AuditFilter
 from app.core.clock import utc_now
 from app.core.db import Database
+from app.core.installation import opened
 from app.errors import QingkaError
 from app.proof import checkpoints
 from app.proof.service import prove
@@ -34,14 +35,12 @@ OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="写�
 def _opened() -> Iterator[tuple[Database, Signer]]:
     """The database and key of the settings. An error of ours ends the command with exit code 1."""
     settings: Settings = load_settings()
-    database = Database(settings.resolved_database_url)
     try:
-        yield database, Signer(settings.root_secret)
+        with opened(settings) as database:
+            yield database, Signer(settings.root_secret)
     except QingkaError as error:
         typer.echo(f"{error.title}：{error.detail}", err=True)
         raise typer.Exit(1) from error
-    finally:
-        database.dispose()
 
 
 @app.command()
@@ -59,7 +58,7 @@ def verify(checkpoint: KeptOption = None) -> None:
 def export(output: OutputOption = None) -> None:
     """以 JSON Lines 导出全部审计记录，附检查点，供离线验证。"""
     with _opened() as (database, signer):
-        lines = export_now(database, signer, AuditFilter(), actor=SYSTEM, clock=utc_now)
+        lines = export_now(database, signer, AuditFilter(), actor=shell_actor(), clock=utc_now)
         _write(lines, output)
 
 
@@ -67,7 +66,7 @@ def export(output: OutputOption = None) -> None:
 def checkpoint(output: OutputOption = None) -> None:
     """签发检查点，存入数据库、数据目录和备份目标；把输出另行保管，公钥写到标准错误。"""
     with _opened() as (database, signer):
-        issued = checkpoints.issue(database, load_settings(), actor=SYSTEM, at=utc_now())
+        issued = checkpoints.issue(database, load_settings(), actor=shell_actor(), at=utc_now())
         _write(iter([issued.text]), output)
         typer.echo(signer.verifier_key, err=True)
 

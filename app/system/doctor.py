@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.accounts import queries as accounts_queries
-from app.audit.actor import SYSTEM
+from app.audit.actor import shell_actor
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.devices import queries as devices_queries
@@ -31,7 +31,7 @@ def doctor(
     database = Database(settings.resolved_database_url)
     try:
         findings = examine(database, settings, utc_now)
-        if all(finding.severity == "ok" for finding in findings[:2]):
+        if all(finding.severity == "ok" for finding in findings[:3]):
             findings += _limited(database)
             findings += [*_proof(database, settings), *_agents(database)]
             if bundle is not None:
@@ -48,7 +48,7 @@ def doctor(
 
 def _write_bundle(path: Path, database: Database, settings: Settings) -> None:
     """The log of a running server is in its own process: its page gives a bundle with it."""
-    path.write_bytes(diagnostics.collect(database, settings, actor=SYSTEM, clock=utc_now))
+    path.write_bytes(diagnostics.collect(database, settings, actor=shell_actor(), clock=utc_now))
     typer.echo(f"诊断包：{path}")
 
 

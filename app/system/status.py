@@ -9,11 +9,11 @@ from fastapi import Request
 from app import __version__
 from app.accounts.principal import Principal
 from app.backups import service as backups_service
-from app.core import migrate
+from app.core import installation, migrate
 from app.core.clock import Clock, local
 from app.core.db import Database
 from app.core.web import clock_of, database_of, settings_of
-from app.settings import Settings
+from app.settings import Settings, StartRefused
 from app.system import queries, updates
 from app.system.updates import Release, UpdateCheckFailed
 
@@ -69,7 +69,10 @@ class Finding:
 
 def examine(database: Database, settings: Settings, clock: Clock) -> list[Finding]:
     """What `doctor` and the page of system information say of the server's own health."""
-    findings = [database_finding(database), schema_finding(database), _backup_target(settings)]
+    findings = [database_finding(database), schema_finding(database)]
+    if all(one.severity == "ok" for one in findings):
+        findings.append(_secret(database, settings))
+    findings.append(_backup_target(settings))
     if not database.is_sqlite and findings[0].severity == "ok":
         findings.append(_connections(database, settings))
     if settings.update_url and all(one.severity == "ok" for one in findings[:2]):
@@ -112,6 +115,20 @@ def _connections(database: Database, settings: Settings) -> Finding:
         remedy = "调低 QINGKA_DATABASE_CONNECTIONS，或调高 PostgreSQL 的 max_connections。"
         return Finding("warning", text, remedy)
     return Finding("ok", text)
+
+
+def _secret(database: Database, settings: Settings) -> Finding:
+    """Whether the root secret is the one the data was made with; none is made for the answer."""
+    try:
+        trouble = installation.secret_trouble(database, settings)
+    except StartRefused as error:
+        trouble = error
+    if trouble is not None:
+        return Finding("blocking", str(trouble))
+    kept = installation.kept_fingerprint(database)
+    return Finding(
+        "ok", f"系统密钥与数据一致（指纹 {kept}）" if kept else "系统密钥在首次启动时登记"
+    )
 
 
 def _backup_target(settings: Settings) -> Finding:

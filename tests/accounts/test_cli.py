@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from typer.testing import CliRunner
 
 from app.accounts import service
+from app.accounts.models import Account, AccountSession
 from app.accounts.service import Credentials, SignedIn
+from app.audit.actions import AuditAction
+from app.audit.models import AuditRecord
 from app.cli import app as command_line
 from app.core.clock import utc_now
 from app.core.db import Database
@@ -77,7 +81,31 @@ def test_passwd_and_disable(sqlite_url: str) -> None:
     assert "停用" in run("account", "list")[1]
 
 
-@pytest.mark.parametrize("command", ["passwd", "disable"])
+def test_a_lost_second_factor_is_removed_and_open_sessions_end(sqlite_url: str) -> None:
+    run("account", "create", "anna", "--role", "admin", "--password-stdin", stdin=PASSWORD)
+    assert run("account", "remove-totp", "anna")[0] == 1, "there is none"
+    database = Database(sqlite_url)
+    with database.transaction() as session:
+        account = session.exec(select(Account)).one()
+        account.totp_secret, account.totp_confirmed_at = "sealed", utc_now()
+        account_id = account.id
+        session.add(account)
+        session.flush()
+        service.open_session(session, account_id, settings=load_settings(), at=utc_now(), ip="")
+    assert run("account", "remove-totp", "ANNA")[0] == 0
+    with database.reading() as session:
+        account = session.get_one(Account, account_id)
+        assert (account.totp_secret, account.totp_confirmed_at) == (None, None)
+        (closed,) = session.exec(select(AccountSession)).all()
+        assert closed.ended_at is not None
+        record = session.exec(
+            select(AuditRecord).where(AuditRecord.action == AuditAction.ACCOUNT_TOTP_DISABLED)
+        ).one()
+    assert record.actor_name.startswith("命令行 ")
+    database.dispose()
+
+
+@pytest.mark.parametrize("command", ["passwd", "disable", "remove-totp"])
 def test_unknown_names(command: str) -> None:
     code, _, err = run("account", command, "nobody")
     assert (code, err) == (1, "没有账号：nobody\n")

@@ -26,7 +26,7 @@ def settings(tmp_path: Path, any_database: Database) -> Settings:
     return Settings(
         data_dir=tmp_path,
         database_url="postgresql://user:pa55word@127.0.0.1/qingka",
-        secret_key="root-secret",
+        secret_key="root-secret-of-at-least-thirty-two-bytes",
         backup_s3_secret_key="s3-secret",
     )
 
@@ -64,7 +64,7 @@ def test_holds_every_table_and_no_secret(
         tables = {f"tables/{name}.jsonl" for name in SQLModel.metadata.tables}
         assert names == {"schema.json", "settings.json", *tables}
     settings = json.dumps(archive.read_json(path, "settings.json"))
-    for secret in ("root-secret", "s3-secret", "pa55word"):
+    for secret in ("root-secret-of-at-least-thirty-two-bytes", "s3-secret", "pa55word"):
         assert secret not in settings
         assert secret not in json.dumps(backup.summary)
     assert "backup_keep_days" in settings
@@ -194,3 +194,26 @@ def test_is_not_restored_into_the_running_system(
         service.preview(database, local, backup.id)
     with pytest.raises(service.RestoreUnsupported):
         service.restore(database, local, backup.id, actor=SYSTEM.actor, clock=clock)
+
+
+def test_the_drill_of_a_system_restores_in_a_process_of_its_own(
+    database: Database,
+    local: Storage,
+    populate: Any,
+    clock: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What only this process can read would not help on the day the disk is lost."""
+    populate(database)
+    settings = Settings(data_dir=tmp_path)
+    backup = service.back_up_system(database, local, settings, actor=SYSTEM.actor, clock=clock)
+    report = service.drill(database, local, backup.id, actor=SYSTEM.actor, clock=clock)
+    assert report.ok, report.message
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 备份中的表不属于本版本 >&2\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(broken))
+    report = service.drill(database, local, backup.id, actor=SYSTEM.actor, clock=clock)
+    assert (report.ok, report.message.rpartition("：")[2]) == (False, "备份中的表不属于本版本")
+    assert "全新进程" in report.message

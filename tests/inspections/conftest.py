@@ -44,7 +44,7 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, secret_key="a root secret for tests")
+    return Settings(data_dir=tmp_path, secret_key="a root secret for tests of thirty-two bytes")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def settings(tmp_path: Path) -> Settings:
     """Loopback receivers are allowed; the guard has tests of its own."""
     return Settings(
         data_dir=tmp_path,
-        secret_key="a root secret for tests",
+        secret_key="a root secret for tests of thirty-two bytes",
         public_url="https://qingka.example",
         webhook_allow_private=True,
     )

@@ -31,7 +31,7 @@ from app.settings import Settings
 from app.system import audit_api, audit_cli, audit_pages
 from tests.acting import act_as
 
-SECRET = "a root secret for tests"
+SECRET = "a root secret for tests of thirty-two bytes"
 START = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
 API = "/api/v1/audit-records"
 

@@ -60,7 +60,9 @@ def _clock() -> datetime:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, secret_key=SecretStr("a root secret for tests"))
+    return Settings(
+        data_dir=tmp_path, secret_key=SecretStr("a root secret for tests of thirty-two bytes")
+    )
 
 
 @pytest.fixture
@@ -241,7 +243,7 @@ def secrets_of_everything(database: Database, settings: Settings, logs: None) ->
     settings.backup_s3_access_key = SecretStr("s3-access-key-of-storage")
     settings.backup_targets = "s3=s3://user:targetpass@bucket/prefix"
     found = {
-        "root": "a root secret for tests",
+        "root": "a root secret for tests of thirty-two bytes",
         "backup key": settings.backup_key.get_secret_value(),
         "old key": "b2xkLWtleS1vbmUtb2xkLWtleS1vbmUtb2xkLWtleS0=",
         "s3 secret": "s3-secret-key-of-storage",
@@ -357,12 +359,12 @@ def test_doctor_writes_a_bundle(
 ) -> None:
     monkeypatch.setenv("QINGKA_DATABASE_URL", sqlite_url)
     monkeypatch.setenv("QINGKA_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("QINGKA_SECRET_KEY", "a root secret for tests")
+    monkeypatch.setenv("QINGKA_SECRET_KEY", "a root secret for tests of thirty-two bytes")
     path = tmp_path / "bundle.zip"
     done = CliRunner().invoke(command_line, ["doctor", "--bundle", str(path)])
     assert done.exit_code == 0, done.output
     texts = _texts(path.read_bytes())
-    assert "a root secret for tests" not in "\n".join(texts.values())
+    assert "a root secret for tests of thirty-two bytes" not in "\n".join(texts.values())
     assert json.loads(texts["settings.json"])["secret_key"] == "***"
 
 

@@ -1,7 +1,13 @@
 """恢复演练: restore a backup into a scratch database and compare every row with the archive."""
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 from uuid import UUID
 
@@ -24,6 +30,9 @@ from app.backups.storage import Storage, Where, as_storage, spool_file
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.errors import QingkaError
+from app.settings import ROOT
+
+LONGEST_RESTORE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +110,38 @@ def _no_more_than(session: Session, rows: int) -> None:
 
 
 def _database_file(storage: Storage, good: GoodCopy) -> _Result:
-    with spool_file(storage, ".drill.db") as path:
-        archive.extract(good.file, DATABASE_PART, path)
+    """As on the day the disk is lost: a fresh process, an empty directory, the archive alone."""
+    with spool_file(storage, ".drill.zip") as plain, TemporaryDirectory(dir=storage.spool) as place:
+        with plain.open("wb") as copy:
+            good.file.seek(0)
+            shutil.copyfileobj(good.file, copy)
+        restored = Path(place, "restored.db").resolve()
+        _restore_afresh(plain.resolve(), restored)
         expected = expected_digests(good.file)
-        with session_of_file(path) as session:
+        with session_of_file(restored) as session:
             rows = tables.compare(session, expected)
     return _passed(good, "sqlite", len(expected), rows)
+
+
+def _restore_afresh(plain: Path, restored: Path) -> None:
+    """Run the command of docs/running-for-many.md. Raise ArchiveDamaged with what it says."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("QINGKA_")}
+    command = ("backup", "restore", "--file", str(plain), "--to", f"sqlite:///{restored}")
+    try:
+        done = subprocess.run(  # noqa: S603  (our own program, with paths of our own making)
+            [sys.executable, "-m", "app.cli", *command],
+            cwd=ROOT,
+            env=mine | {"QINGKA_DATA_DIR": str(restored.parent), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=LONGEST_RESTORE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ArchiveDamaged("在全新进程中恢复超过一小时，已停止") from error
+    if done.returncode != 0:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["没有说明"]
+        raise ArchiveDamaged(f"在全新进程中恢复失败：{said[0]}")
 
 
 def _tables(database: Database, storage: Storage, good: GoodCopy) -> _Result:

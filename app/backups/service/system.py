@@ -24,6 +24,7 @@ from app.core import migrate
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.ids import new_id
+from app.core.installation import fingerprint
 from app.settings import Settings
 
 DATABASE_PART = "database.sqlite3"
@@ -46,7 +47,7 @@ def back_up_system(
         kind=BackupKind.SYSTEM,
         name=f"{started:%Y%m%d-%H%M%S}-{new_id().hex[-8:]}-system",
         tables=(),
-        documents={SCHEMA_PART: _schema(database), "settings.json": _settings(settings)},
+        documents={SCHEMA_PART: _schema(database, settings), "settings.json": _settings(settings)},
         beside=beside,
     )
     write = _write_sqlite if database.is_sqlite else _write_tables
@@ -68,11 +69,13 @@ def back_up_system(
         )
 
 
-def _schema(database: Database) -> dict[str, Any]:
+def _schema(database: Database, settings: Settings) -> dict[str, Any]:
+    """What a restore has to know: not the root secret, but which one it was."""
     return {
         "revision": migrate.current_revision(database),
         "engine": database.engine.dialect.name,
         "version": __version__,
+        "root_secret_fingerprint": fingerprint(settings),
     }
 
 

@@ -1,7 +1,7 @@
 """A backup of the whole system into a new database: after the loss of the old one, or for a drill."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +35,8 @@ class SystemRestored:
     engine: str
     tables: int
     rows: int
+    secret: str = ""
+    """The fingerprint of the root secret the data was made with; empty where the archive is older."""
 
 
 def restore_system(file: IO[bytes], url: str) -> SystemRestored:
@@ -51,8 +53,10 @@ def restore_system(file: IO[bytes], url: str) -> SystemRestored:
         if wanted.get_backend_name() != schema["engine"]:
             raise RestoreTargetInvalid(f"备份来自 {schema['engine']} 数据库")
         if schema["engine"] == "sqlite":
-            return _into_file(file, wanted.database or "")
-        return _into_tables(file, manifest, schema, url)
+            done = _into_file(file, wanted.database or "")
+        else:
+            done = _into_tables(file, manifest, schema, url)
+        return replace(done, secret=str(schema.get("root_secret_fingerprint", "")))
 
 
 def expected_digests(file: IO[bytes]) -> dict[str, tuple[int, str]]:
