@@ -49,7 +49,7 @@ def engine_place(settings: Settings) -> Iterator[str]:
 def _prepared(settings: Settings) -> Database:
     """The database of this start: migrated, private, with the secret its data was made with."""
     tighten(settings.data_dir)
-    database = Database(settings.resolved_database_url)
+    database = Database(settings.resolved_database_url, connections=settings.own_connections)
     migrate.upgrade(database)
     require_secret(database, settings)
     return database

@@ -111,7 +111,7 @@ def opened(settings: Settings | None = None) -> Iterator[Database]:
     Raise NoDatabase, SecretMissing, SecretDiffers.
     """
     settings = settings or load_settings()
-    database = Database(settings.resolved_database_url)
+    database = Database(settings.resolved_database_url, connections=settings.own_connections)
     try:
         require_database(database, settings)
         migrate.upgrade(database)

@@ -173,7 +173,7 @@ def test_watchers_are_told_of_every_change_of_state(
     def watch(session: Session, changed: Device, before: DeviceState) -> None:
         changes.append((before, changed.state))
 
-    monkeypatch.setattr(watchers.state_watchers, "_functions", (watch,))
+    monkeypatch.setattr(watchers, "state_watchers", [watch])
     more: dict[str, Any] = {"settings": settings, "clock": lambda: NOW}
     assert device.agent_id is not None
     service.sync_states(database, device.agent_id, **more)
@@ -201,7 +201,7 @@ def test_whoever_sees_an_agent_away_sees_none_of_its_devices_connected(
     service.keep_agent_state(database, device.agent_id, AgentState.ONLINE, NOW)
     with database.transaction() as session:
         session.get_one(Device, device.id).state = DeviceState.CONNECTED
-    monkeypatch.setattr(watchers.state_watchers, "_functions", (watch,))
+    monkeypatch.setattr(watchers, "state_watchers", [watch])
     why = fault("agent.unreachable")
     service.mark_agent_away(database, device.agent_id, why, clock=lambda: NOW)
     assert seen == [(AgentState.UNREACHABLE, AgentState.ONLINE)], "changed here, not yet for others"

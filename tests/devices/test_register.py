@@ -172,7 +172,7 @@ def test_retiring_is_refused_until_reported_cleared_and_uploaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reasons: list[str | None] = ["还有 2 张发票尚未上传"]
-    monkeypatch.setattr(register.retirement_checks, "_functions", (lambda *_: reasons[0],))
+    monkeypatch.setattr(register, "retirement_checks", [lambda *_: reasons[0]])
     retire = DeviceUpdate(state="retired")
     with any_database.transaction() as session:
         operator = add_operator(session)
