@@ -54,6 +54,7 @@ bench: $(DEV_STAMP) ## measure speed and scale: make bench ARGS="--quick"
 	$(BIN)/python -m scripts.bench $(ARGS)
 
 chaos: $(DEV_STAMP) ## break things and count the promises kept: make chaos ARGS="--quick"
+	@sh scripts/system_packages.sh chaos
 	$(BIN)/python -m scripts.chaos $(ARGS)
 
 migration: $(DEV_STAMP) ## draft the next migration from the models: make migration m="what changes"

@@ -15,16 +15,20 @@ from random import Random
 from scripts.chaos_crowds import crowds
 from scripts.chaos_faults import faults
 from scripts.chaos_kills import kills
+from scripts.chaos_limits import limits
 from scripts.chaos_pauses import pauses
 from scripts.chaos_postgres import on_postgres
+from scripts.chaos_processes import processes
 from scripts.chaos_tally import Tally
 
-PARTS = ("kills", "faults", "crowds", "pauses", "postgres")
-ON_POSTGRES = ("pauses", "postgres")
+PARTS = ("kills", "faults", "crowds", "limits", "pauses", "postgres", "processes")
+ON_POSTGRES = ("pauses", "postgres", "processes")
 RUNS, QUICK_RUNS = 200, 6
 CLEARINGS, QUICK_CLEARINGS = 500, 12
 RESTARTS, QUICK_RESTARTS = 10, 2
 OTHERS, QUICK_OTHERS = 20, 5
+MOST_AT_ONCE = 60
+"""Clearings at once where three processes share 30 connections and two cores."""
 PAUSES, QUICK_PAUSES = 7, 2
 
 
@@ -76,12 +80,14 @@ def _parts(
         "kills": lambda: kills(tally, chance(seed, "kills"), runs, folder),
         "faults": lambda: faults(tally, chance(seed, "faults"), folder, quick=quick),
         "crowds": lambda: crowds(tally, folder, others=QUICK_OTHERS if quick else OTHERS),
+        "limits": lambda: limits(tally, folder),
         "pauses": lambda: pauses(
             tally, chance(seed, "pauses"), folder, moments=QUICK_PAUSES if quick else PAUSES
         ),
         "postgres": lambda: on_postgres(
             tally, chance(seed, "postgres"), folder, clearings=clearings, restarts=restarts
         ),
+        "processes": lambda: processes(tally, folder, clearings=min(clearings, MOST_AT_ONCE)),
     }
     default = PARTS if options.postgres else tuple(one for one in PARTS if one not in ON_POSTGRES)
     return {name: made[name] for name in PARTS if name in (options.only or default)}

@@ -46,7 +46,7 @@ def _restarts(
     rig = Rig(folder, plan)
     try:
         rig.start()
-        cases = _begun(rig, rig.subjects(clearings))
+        cases = begun(rig, rig.subjects(clearings))
         for number in range(restarts):
             time.sleep(chance.uniform(0.5, 3.0))
             server.restart(MODES[number % len(MODES)])
@@ -69,7 +69,7 @@ def _dead_worker(tally: Tally, folder: Path, server: Postgres, clearings: int) -
     try:
         rig.start()
         executor = rig.daemons["worker-1"].address
-        cases = _begun(rig, rig.subjects(clearings))
+        cases = begun(rig, rig.subjects(clearings))
         patiently(lambda: _in_hand(rig, executor) > 0, seconds=TAKE_SECONDS)
         rig.kill("worker-1")
         left = _in_hand(rig, executor)
@@ -82,7 +82,8 @@ def _dead_worker(tally: Tally, folder: Path, server: Postgres, clearings: int) -
         rig.close()
 
 
-def _begun(rig: Rig, subjects: list[Subject]) -> list[Case]:
+def begun(rig: Rig, subjects: list[Subject]) -> list[Case]:
+    """Begin them all with one batch."""
     batch_id = rig.batch(subjects)
     requests = rig.prepared(batch_id)["requests"]
     ids = {one["operator_id"]: str(one["id"]) for one in requests}

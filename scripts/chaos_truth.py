@@ -153,3 +153,17 @@ def settle_all(
 ) -> list[str]:
     """Settle one after the other: they all have been running meanwhile."""
     return [settle(rig, tally, part, case, tries=tries) for case in cases]
+
+
+def keeps_state_before(rig: Rig, case: Case) -> str:
+    """Whether the backup of a clearing still shows what was before it: what it says is wrong, or nothing.
+
+    Restoring it would make every invoice of the period uncleared again, and is only previewed.
+    """
+    backup_id = rig.request(case.request_id)["backup_id"]
+    if not backup_id:
+        return "there is no backup"
+    answer = rig.api.post(f"/backups/{backup_id}/restore", json={"preview": True})
+    if not answer.is_success:
+        return f"{answer.status_code} {answer.text}"
+    return "" if answer.json()["writes"] else "restoring it would change nothing"

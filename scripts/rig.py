@@ -47,6 +47,8 @@ class RigPlan:
     workers: int = 0
     database_url: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    of_worker: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Environment of single workers by their names, `worker-1` and so on."""
 
 
 class Rig:
@@ -56,7 +58,7 @@ class Rig:
         self.folder = folder
         self.plan = plan
         self.data_dir = folder / "data"
-        self.data_dir.mkdir(parents=True)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
         self._url = plan.database_url or f"sqlite:///{self.data_dir / 'qingka.db'}"
         self.environment = self._environment()
         self.database = Database(self._url)
@@ -87,6 +89,7 @@ class Rig:
         if name in self.daemons:
             return
         environment = dict(self.environment)
+        environment |= self.plan.of_worker.get(name, {})
         if name == "agent":
             environment["QINGKA_DATA_DIR"] = str(self.folder / "agent")
         self.daemons[name] = Daemon(

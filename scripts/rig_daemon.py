@@ -74,6 +74,10 @@ class Daemon:
         """Let it go on after `pause`."""
         self._process.send_signal(signal.SIGCONT)
 
+    def logged(self, text: str) -> int:
+        """How many lines of its output hold this text."""
+        return sum(text in line for line in self._lines())
+
     def kill(self) -> None:
         """kill -9: nothing is tidied up."""
         self._end(signal.SIGKILL)

@@ -33,6 +33,14 @@ class Postgres:
         engine.dispose()
         return self._url.set(database=name).render_as_string(hide_password=False)
 
+    def limit(self, connections: int) -> None:
+        """Allow so many connections, and restart for it."""
+        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"ALTER SYSTEM SET max_connections = {connections:d}")
+        engine.dispose()
+        self.restart("fast")
+
     def restart(self, mode: str) -> None:
         """Restart it: `fast` ends the sessions in order, `immediate` is a crash it recovers from."""
         self._control("-l", str(self._server.log), "-m", mode, "restart")
