@@ -13,6 +13,8 @@ from app import __version__
 from app.accounts.principal import Principal
 from app.clearing import facts, gathering, prechecks, queries
 from app.clearing.batch_schemas import BatchCreate
+from app.clearing.cases import Case as Case
+from app.clearing.cases import Foresight as Foresight
 from app.clearing.completion import is_recorded, wanted_types
 from app.clearing.grouping import types_to_clear
 from app.clearing.prechecks import Check, DeviceFacts, DeviceFault, Facts, Severity
@@ -41,30 +43,6 @@ from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.devices.states import clock_now, is_zombie_now
 from app.invoices.unfinished import Unfinished, unfinished_of
 from app.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing that needs care, and of whom: a device with its operator, an enterprise, the system."""
-
-    who: str
-    code: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Foresight:
-    """Warnings to be accepted, what is going to fail, and since when the oldest reading is.
-
-    `unread`: some device was never read; `zombies`: some operator is left out for that.
-    """
-
-    warnings: tuple[Case, ...] = ()
-    blockers: tuple[Case, ...] = ()
-    read_since: datetime | None = None
-    unread: bool = False
-    zombies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +97,8 @@ def _case(check: Check, group: Sequence[OperatorDevice]) -> Case:
         who = f"{group[0].operator.name} {check.device_number}"
     elif check.code.startswith("taxpayer."):
         who = group[0].enterprise.name
-    return Case(who, check.code, check.message, check.remedy)
+    operator_id = group[0].operator.id if check.device_number else None
+    return Case(who, check.code, check.message, check.remedy, operator_id)
 
 
 def _to_clear(

@@ -1,7 +1,7 @@
 """Batches (/clearing/batches): the form that confirms one, and one as it runs."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from app.clearing.contexts.operators import StartView
 from app.clearing.contexts.requests import RequestRow
@@ -11,7 +11,7 @@ from app.core.page_parts import Segment
 
 @dataclass(frozen=True, slots=True)
 class BatchForm:
-    """The confirmation's input as typed; never the password."""
+    """The confirmation's input as typed; never the password. `without` are dropped, `also` added."""
 
     reason: str
     operator_ids: tuple[str, ...]
@@ -20,6 +20,37 @@ class BatchForm:
     key: str
     override_window: bool = False
     accepted_warnings: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """An operator of a batch before it is confirmed. `fate`: skip, fail, care or clear; `reasons` say why.
+
+    `reasons` are (message, remedy) pairs.
+    """
+
+    operator_id: str
+    name: str
+    code: str
+    enterprise: str
+    devices: tuple[str, ...]
+    lock_date: date | None
+    period: str
+    invoices: int
+    fate: str
+    reasons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """An operator who could be added: a main machine of the batch waits for these sub machines."""
+
+    operator_id: str
+    name: str
+    code: str
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +69,12 @@ class BatchConfirmPage:
     """clearing/batch_new.html: who will be cleared, what will happen, and who is asking.
 
     `warnings` and `blockers` are what the register shows without reading a device; the oldest reading
-    they rest on is `read_since`. `start` is what confirming leads to.
+    they rest on is `read_since`. `start` is what confirming leads to. `rows` are the first operators, those that
+    need a look first; `more` are not listed. `missing` are operators to be cleared along with them.
     """
 
-    names: tuple[str, ...]
+    rows: tuple[MemberRow, ...]
+    missing: tuple[MissingRow, ...]
     total: int
     more: int
     devices: int

@@ -1,5 +1,6 @@
 """批量清卡: who will be cleared, what needs care, and the confirmation (/clearing/batches/new)."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,13 +11,15 @@ from starlette.responses import HTMLResponse, Response
 from app.accounts.deps import ClearingRequester
 from app.accounts.principal import Permission, Principal
 from app.accounts.service.step_up import verify_step_up
-from app.clearing import facts
+from app.clearing import batch_preview, facts
+from app.clearing.batch_preview import Member
 from app.clearing.batch_schemas import BatchCreate
 from app.clearing.batch_warnings import grouped
 from app.clearing.contexts import StartView
-from app.clearing.contexts.batches import BatchConfirmPage, BatchForm
+from app.clearing.contexts.batches import BatchConfirmPage, BatchForm, MemberRow, MissingRow
 from app.clearing.foresight import foresee
 from app.clearing.service import batch as batches
+from app.clearing.service import batch_members
 from app.core.clock import Clock, local_date
 from app.core.db import Session
 from app.core.forms import parse
@@ -24,7 +27,7 @@ from app.core.ids import new_token
 from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
-from app.errors import QingkaError
+from app.errors import Invalid, QingkaError
 from app.operators import queries as operators_queries
 from app.operators.models import Operator
 from app.operators.queries import OperatorFilter
@@ -33,20 +36,20 @@ from app.settings import Settings
 
 router = Router(prefix="/clearing/batches")
 
-_NAMES_SHOWN = 30
-
 
 class Submitted(BaseModel):
     """The confirmation as a browser sends it."""
 
     model_config = ConfigDict(extra="ignore")
 
-    operator_ids: list[str] = []
+    operator_ids: list[UUID] = []
     state: str = ClearingState.DUE
     enterprise_id: str = ""
     reason: str = ""
     override_window: str = ""
     accepted_warnings: list[str] = []
+    without: list[UUID] = []
+    also: list[UUID] = []
     key: str = ""
     password: str = ""
 
@@ -54,20 +57,26 @@ class Submitted(BaseModel):
         """The input to be shown again."""
         return BatchForm(
             self.reason,
-            tuple(self.operator_ids),
+            tuple(map(str, self.operator_ids)),
             self.state,
             self.enterprise_id,
             self.key,
             bool(self.override_window),
             tuple(self.accepted_warnings),
+            tuple(map(str, self.without)),
+            tuple(map(str, self.also)),
         )
 
-    def wanted(self) -> BatchCreate:
-        """What is asked for. Raises Invalid with a message per field."""
+    def wanted(self, shown: Sequence[UUID]) -> BatchCreate:
+        """What is asked for: of the operators shown those not dropped, and those added.
+
+        Raises Invalid with a message per field.
+        """
+        kept = [one for one in shown if one not in self.without] + self.also
+        if not kept:
+            raise Invalid(errors={"operator_ids": "至少保留一位操作员"})
         values = {
-            "operator_ids": self.operator_ids,
-            "state": self.state,
-            "enterprise_id": self.enterprise_id or None,
+            "operator_ids": list(dict.fromkeys(kept)),
             "reason": self.reason,
             "override_window": bool(self.override_window),
             "accepted_warnings": self.accepted_warnings,
@@ -108,8 +117,9 @@ def create(
 ) -> Response:
     """确定: one confirmation for all. A wrong password does nothing."""
     try:
-        wanted = form.wanted()
         with database.reading() as session:
+            shown = _operators(session, principal, clock, form.again())
+            wanted = form.wanted([one.id for one in shown])
             planned = batches.plan(
                 session, principal=principal, settings=settings, clock=clock, data=wanted
             )
@@ -154,10 +164,26 @@ def _confirm(
         settings=settings,
         now=clock(),
     )
+    found = batch_preview.members(
+        session,
+        chosen,
+        wanted,
+        seen,
+        principal=principal,
+        refusal=lambda one: batch_members.refusal(
+            session, one, wanted, principal=principal, now=clock()
+        ),
+        now=clock(),
+    )
+    missing = batch_preview.missing_subs(session, ids, wanted, principal=principal, now=clock())
     return BatchConfirmPage(
-        names=tuple(f"{one.name}（{one.code}）" for one in chosen[:_NAMES_SHOWN]),
+        rows=tuple(_member(one) for one in found),
+        missing=tuple(
+            MissingRow(str(one.operator.id), one.operator.name, one.operator.code, one.devices)
+            for one in missing
+        ),
         total=len(chosen),
-        more=max(0, len(chosen) - _NAMES_SHOWN),
+        more=len(chosen) - len(found),
         devices=sum(one.device_count for one in chosen),
         form=form,
         start=StartView(
@@ -167,6 +193,29 @@ def _confirm(
         blockers=grouped(seen.blockers),
         read_since=seen.read_since,
         errors=errors or {},
+    )
+
+
+def _member(member: Member) -> MemberRow:
+    reasons: tuple[tuple[str, str], ...]
+    if member.refusal is not None:
+        fate, reasons = "skip", ((member.refusal.detail, member.refusal.remedy),)
+    elif member.blockers:
+        fate, reasons = "fail", tuple((one.message, one.remedy) for one in member.blockers)
+    else:
+        fate = "care" if member.warnings else "clear"
+        reasons = tuple((one.message, one.remedy) for one in member.warnings)
+    return MemberRow(
+        operator_id=str(member.operator.id),
+        name=member.operator.name,
+        code=member.operator.code,
+        enterprise=member.enterprise,
+        devices=member.devices,
+        lock_date=member.lock_date,
+        period=member.period,
+        invoices=member.invoices,
+        fate=fate,
+        reasons=reasons,
     )
 
 

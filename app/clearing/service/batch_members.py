@@ -74,6 +74,19 @@ class ZombieSkipped(QingkaError):
     remedy = "超过 90 天未抄报的设备需到主管税务机关处理。"
 
 
+def refusal(
+    session: Session, operator: Operator, data: BatchCreate, *, principal: Principal, now: datetime
+) -> QingkaError | None:
+    """Why this operator would be skipped, by the rules a single request is submitted by; None: not at all."""
+    try:
+        refuse_zombies(session, operator, now)
+        wanted = request_data(operator, data, now)
+        submit.require_submittable(session, wanted, principal=principal, now=now)
+    except QingkaError as error:
+        return error
+    return None
+
+
 def request_data(operator: Operator, data: BatchCreate, now: datetime) -> RequestCreate:
     """What is asked for this operator. Raises BatchInvalid.
 

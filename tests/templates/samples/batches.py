@@ -11,6 +11,8 @@ from app.clearing.contexts.batches import (
     BatchPage,
     BatchRow,
     BatchView,
+    MemberRow,
+    MissingRow,
     RefusedRow,
     RetryView,
     SkippedRow,
@@ -18,7 +20,7 @@ from app.clearing.contexts.batches import (
 )
 from app.core.page_parts import Segment
 
-from .frame import NOW, PEOPLE, layout
+from .frame import NOW, PEOPLE, TODAY, layout
 from .requests import REQUESTS
 
 WARNINGS = (
@@ -127,7 +129,36 @@ BATCH_ENDED = replace(
 
 
 BATCH_NEW = BatchConfirmPage(
-    names=tuple(person[0] for person in PEOPLE),
+    rows=tuple(
+        MemberRow(
+            f"o{index}",
+            person[0],
+            f"KP{index:04d}",
+            "南京德茂商贸有限公司",
+            (f"66181446{index:04d}",),
+            TODAY,
+            "2026-11",
+            12 * index,
+            fate,
+            reasons,
+        )
+        for index, (person, (fate, reasons)) in enumerate(
+            zip(
+                PEOPLE,
+                (
+                    (
+                        "skip",
+                        (("请勿重复清卡：该设备已有未完成的清卡申请", "等待其结束或取消后再试。"),),
+                    ),
+                    ("fail", (("设备已断开", "插好设备后重试。"),)),
+                    ("care", (("设备时钟与系统相差 7 分钟", "可以继续；建议先校准。"),)),
+                    ("clear", ()),
+                ),
+                strict=False,
+            )
+        )
+    ),
+    missing=(MissingRow("o9", "赵伟", "KP0003", ("661814477160",)),),
     total=38,
     more=30,
     devices=41,
@@ -155,7 +186,7 @@ BATCH_NEW = BatchConfirmPage(
 )
 
 
-BATCH_NEW_EMPTY = replace(BATCH_NEW, names=(), total=0, more=0, devices=0, errors={})
+BATCH_NEW_EMPTY = replace(BATCH_NEW, rows=(), missing=(), total=0, more=0, devices=0, errors={})
 
 
 BATCHES = BatchesPage(
