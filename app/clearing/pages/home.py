@@ -1,5 +1,7 @@
 """The overview (/)."""
 
+from collections.abc import Sequence
+
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
@@ -7,6 +9,8 @@ from app.accounts.deps import Reader
 from app.accounts.principal import Permission, Principal
 from app.clearing import facts, queries
 from app.clearing.contexts import Event, HomePage, MonthCount, StateCounts, Task
+from app.clearing.models import ClearingRequest
+from app.clearing.service import control
 from app.clearing.states import RequestState
 from app.contracts.periods import Period
 from app.core.clock import local_date
@@ -39,7 +43,13 @@ def home(request: Request, session: Reading, principal: Reader, clock: ClockDep)
     today = local_date(now)
     period = facts.default_period(None, now)
     counts = state_counts(session, principal, clock)
-    to_review = _to_review(session, principal)
+    waiting = queries.waiting_for_review(session, principal)
+    # What this person may decide: never one's own.
+    to_review = [
+        one
+        for one in waiting
+        if principal.can(Permission.CLEARING_REVIEW) and not control.is_own(one[0], principal)
+    ]
     connected, total = devices_queries.count_connected(session, principal=principal)
     page = HomePage(
         today=today,
@@ -47,10 +57,10 @@ def home(request: Request, session: Reading, principal: Reader, clock: ClockDep)
         counts=counts,
         devices_connected=connected,
         devices_total=total,
-        submitted=queries.count_requests(session, principal, RequestState.SUBMITTED),
+        submitted=len(waiting),
         reviews=principal.can(Permission.CLEARING_REVIEW),
-        tasks=tuple(_tasks(session, principal, clock)),
-        tasks_total=counts.failed + counts.locked + counts.due + to_review,
+        tasks=tuple(_tasks(session, principal, clock, to_review)),
+        tasks_total=counts.failed + counts.locked + counts.due + len(to_review),
         events=tuple(_events(session, principal)),
         months=tuple(_months(session, principal, period)),
     )
@@ -65,39 +75,27 @@ def state_counts(session: Session, principal: Principal, clock: ClockDep) -> Sta
     return StateCounts(**{state.value: counts[state] for state in ClearingState})
 
 
-def _to_review(session: Session, principal: Principal) -> int:
-    """How many requests this person may decide: never one's own."""
-    if not principal.can(Permission.CLEARING_REVIEW):
-        return 0
-    own = str(principal.id)
-    return queries.count_requests(session, principal, RequestState.SUBMITTED, not_by=own)
-
-
-def _tasks(session: Session, principal: Principal, clock: ClockDep) -> list[Task]:
+def _tasks(
+    session: Session,
+    principal: Principal,
+    clock: ClockDep,
+    to_review: Sequence[tuple[ClearingRequest, str]],
+) -> list[Task]:
     """Requests to review, for who reviews; then failures, locked devices and the nearest lock dates."""
     failed = _operators(session, principal, clock, _TASKS, ClearingState.FAILED)
     urgent = _operators(session, principal, clock, 2 * _TASKS)
     rows = failed + [row for row in urgent if row.clearing_state in _PRESSING]
-    found = _reviews(session, principal) + [_task(row) for row in rows]
+    found = [_review(*one) for one in to_review[:_TASKS]] + [_task(row) for row in rows]
     return found[: 2 * _TASKS]
 
 
-def _reviews(session: Session, principal: Principal) -> list[Task]:
-    if not principal.can(Permission.CLEARING_REVIEW):
-        return []
-    rows, _ = queries.page_of_request_rows(
-        session, principal, PageRequest(_TASKS), state=RequestState.SUBMITTED
+def _review(request: ClearingRequest, operator: str) -> Task:
+    return Task(
+        RequestState.SUBMITTED,
+        f"{operator} · 属期 {request.period}，{request.requested_by_name} 提交",
+        f"/clearing/requests/{request.id}",
+        "审核",
     )
-    return [
-        Task(
-            row.state,
-            f"{name} · 属期 {row.period}，{row.requested_by_name} 提交",
-            f"/clearing/requests/{row.id}",
-            "审核",
-        )
-        for row, name, _ in rows
-        if row.requested_by != str(principal.id)
-    ]
 
 
 def _operators(

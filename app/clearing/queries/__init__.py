@@ -35,7 +35,6 @@ from app.clearing.queries.requests import (
     attachment,
     attachments,
     count_by_review,
-    count_requests,
     devices_of_request,
     has_unknown_outcome,
     locked_request,
@@ -55,6 +54,7 @@ from app.clearing.queries.requests import (
     targets_of,
     unreviewed,
     visible_request,
+    waiting_for_review,
 )
 from app.clearing.queries.running import (
     count_running,
@@ -76,7 +76,6 @@ __all__ = [
     "cleared_per_month",
     "cleared_types",
     "count_by_review",
-    "count_requests",
     "count_running",
     "devices_of_request",
     "due",
@@ -118,4 +117,5 @@ __all__ = [
     "unreviewed",
     "visible_batch",
     "visible_request",
+    "waiting_for_review",
 ]

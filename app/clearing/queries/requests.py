@@ -5,7 +5,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import defer, load_only
 from sqlmodel import col, select
 
 from app.accounts.principal import Principal
@@ -247,16 +247,28 @@ def count_by_review(session: Session, operator_ids: Sequence[UUID]) -> dict[bool
     return {bool(required): int(count) for required, count in session.exec(statement)}
 
 
-def count_requests(
-    session: Session, principal: Principal, state: RequestState, *, not_by: str = ""
-) -> int:
-    """How many requests are in this state, of `not_by` none; few are at any time."""
-    statement = select(sa.func.count()).where(
-        col(ClearingRequest.state) == state,
-        col(ClearingRequest.requested_by) != not_by,
-        within(principal, col(ClearingRequest.enterprise_id)),
+def waiting_for_review(session: Session, principal: Principal) -> list[tuple[ClearingRequest, str]]:
+    """All requests that wait for a review, newest first, with their operators' names; few are at any time."""
+    request = ClearingRequest
+    statement = (
+        select(request, Operator.name)
+        .join(Operator, col(Operator.id) == request.operator_id)
+        .where(
+            col(request.state) == RequestState.SUBMITTED,
+            within(principal, col(request.enterprise_id)),
+        )
+        .order_by(col(request.id).desc())
+        .options(
+            load_only(
+                request.period,  # type: ignore[arg-type]
+                request.requested_by,  # type: ignore[arg-type]
+                request.requested_by_name,  # type: ignore[arg-type]
+                request.asked_by,  # type: ignore[arg-type]
+                request.asked_for,  # type: ignore[arg-type]
+            )
+        )
     )
-    return int(session.exec(statement).one())
+    return [(found, name) for found, name in session.exec(statement)]
 
 
 def devices_of_request(session: Session, request_id: UUID) -> list[tuple[ClearingTarget, Device]]:
