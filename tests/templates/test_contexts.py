@@ -16,6 +16,8 @@ LAYOUT_NAMES = {"me", "nav", "deadline", "simulated", "version", "flash", "path"
 FRAMES = {"layout.html", "bare.html", "head.html"}
 OTHERS = ("accounts/", "audit/", "login.html")
 """Written and tested with their features."""
+FRAGMENTS = {"clearing/batch_changes.html": "clearing/batch.html"}
+"""Templates that render a part of a page anew, from the page's own context."""
 
 
 def parse(name: str) -> nodes.Template:
@@ -27,6 +29,7 @@ def own_names(tree: nodes.Template) -> set[str]:
     names = {macro.name for macro in tree.find_all(nodes.Macro)}
     for imported in tree.find_all(nodes.FromImport):
         names |= {item[1] if isinstance(item, tuple) else item for item in imported.names}
+    names |= {module.target for module in tree.find_all(nodes.Import)}
     for assign in tree.find_all(nodes.Assign):
         names |= {name.name for name in assign.target.find_all(nodes.Name)}
         if isinstance(assign.target, nodes.Name):
@@ -60,9 +63,9 @@ def test_every_template_compiles(name: str) -> None:
 def test_every_page_has_a_sample(samples: dict[str, tuple[str, Any, dict[str, Any]]]) -> None:
     sampled = {template for template, _, _ in samples.values()}
     partials = {part for name in template_names() for part in included(name)}
-    libraries = {"macros.html", "words.html"}
+    libraries = {"macros.html", "words.html", "clearing/batch_parts.html"}
     pages = {name for name in template_names() if not name.startswith(OTHERS)}
-    assert pages - partials - libraries - FRAMES == sampled
+    assert pages - partials - libraries - FRAMES - set(FRAGMENTS) == sampled
 
 
 def test_a_template_uses_exactly_the_fields_of_its_context(
@@ -72,6 +75,11 @@ def test_a_template_uses_exactly_the_fields_of_its_context(
         declared = {field.name for field in fields(context)}
         assert not declared & LAYOUT_NAMES, template
         assert wanted_names(template) - LAYOUT_NAMES == declared, template
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+def test_a_fragment_wants_what_its_page_has(fragment: str) -> None:
+    assert wanted_names(fragment) == wanted_names(FRAGMENTS[fragment]) - LAYOUT_NAMES
 
 
 @pytest.mark.parametrize("frame", ["layout.html", "bare.html"])

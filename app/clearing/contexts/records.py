@@ -138,7 +138,6 @@ class RecordPage:
     kind: str
     scope: str
     invoice_types: tuple[str, ...]
-    already: bool
     simulated_device: bool
     failure: Failure | None
     started_at: datetime

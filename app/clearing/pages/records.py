@@ -81,7 +81,6 @@ def record_page(
         kind=record.kind,
         scope=record.scope,
         invoice_types=tuple(record.invoice_types),
-        already=record.already,
         simulated_device=record.simulated,
         failure=_failure(record),
         started_at=record.started_at,

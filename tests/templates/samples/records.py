@@ -107,7 +107,6 @@ RECORD = RecordPage(
     kind="device",
     scope="full",
     invoice_types=("004", "007", "026"),
-    already=False,
     simulated_device=True,
     failure=None,
     started_at=NOW - timedelta(seconds=73),
