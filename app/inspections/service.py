@@ -8,7 +8,7 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM, Actor
 from app.core.clock import Clock, local_date
-from app.core.db import Session
+from app.core.db import Session, shared_now
 from app.core.ids import new_token
 from app.core.logging import get_logger
 from app.core.process import Process
@@ -23,7 +23,7 @@ from app.settings import Settings
 log = get_logger(__name__)
 
 LEASE = timedelta(minutes=10)
-"""Renewed after every section."""
+"""Renewed after every section; it runs by the database's clock."""
 
 
 class LeaseLost(Exception):
@@ -82,7 +82,7 @@ def _calendar(today: date) -> list[tuple[InspectionKind, str, date]]:
 def run_waiting(context: Process) -> int:
     """Make what waits, and go on with what a process left; gives how many were finished."""
     with context.database.reading() as session:
-        waiting = queries.waiting(session, context.clock())
+        waiting = queries.waiting(session, shared_now(session, context.clock))
     return sum(_run(context, inspection_id) for inspection_id in waiting)
 
 
@@ -102,12 +102,12 @@ def _run(context: Process, inspection_id: UUID) -> bool:
 
 def _claim(context: Process, inspection_id: UUID) -> str | None:
     with context.database.transaction() as session:
-        now = context.clock()
+        now = shared_now(session, context.clock)
         row = queries.claimable(session, inspection_id, now)
         if row is None:
             return None
         row.lease, row.leased_until = new_token(128), now + LEASE
-        row.state, row.started_at = InspectionState.RUNNING, row.started_at or now
+        row.state, row.started_at = InspectionState.RUNNING, row.started_at or context.clock()
         session.add(row)
         return row.lease
 
@@ -125,7 +125,7 @@ def _examine(context: Process, inspection_id: UUID, lease: str, name: str) -> No
     with context.database.transaction() as session:
         row = _held(session, inspection_id, lease)
         row.sections = {**row.sections, name: section.to_json()}
-        row.leased_until = context.clock() + LEASE
+        row.leased_until = shared_now(session, context.clock) + LEASE
         session.add(row)
 
 

@@ -1,4 +1,7 @@
-"""Which deliveries are to be tried now, one a receiver at a time."""
+"""Which deliveries are to be tried now, one a receiver at a time.
+
+`due` is the moment up to which a delivery is due, `now` the one leases are held against: the database's own.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +13,7 @@ from app.core.db import Session
 from app.notifications.models import Channel, Delivery, DeliveryState, Webhook
 
 
-def due_deliveries(session: Session, now: datetime, limit: int) -> list[UUID]:
+def due_deliveries(session: Session, *, due: datetime, now: datetime, limit: int) -> list[UUID]:
     """Deliveries to try now: the oldest of every receiver that nobody is delivering to."""
     busy = sa.select(col(Delivery.target_id)).where(
         col(Delivery.state) == DeliveryState.PENDING, col(Delivery.leased_until) > now
@@ -24,7 +27,7 @@ def due_deliveries(session: Session, now: datetime, limit: int) -> list[UUID]:
         .outerjoin(Webhook, col(Webhook.id) == col(Delivery.webhook_id))
         .where(
             col(Delivery.state) == DeliveryState.PENDING,
-            col(Delivery.next_at) <= now,
+            col(Delivery.next_at) <= due,
             sa.func.coalesce(col(Channel.enabled), col(Webhook.enabled)),
             col(Delivery.target_id).not_in(busy),
         )
@@ -34,7 +37,9 @@ def due_deliveries(session: Session, now: datetime, limit: int) -> list[UUID]:
     return list(session.execute(wanted.limit(limit)).scalars())
 
 
-def next_of_target(session: Session, target_id: UUID, now: datetime) -> Delivery | None:
+def next_of_target(
+    session: Session, target_id: UUID, *, due: datetime, now: datetime
+) -> Delivery | None:
     """The oldest delivery that is due to this receiver, locked; none while another one is in hand."""
     pending = (col(Delivery.target_id) == target_id, col(Delivery.state) == DeliveryState.PENDING)
     in_hand = sa.select(col(Delivery.id)).where(*pending, col(Delivery.leased_until) > now)
@@ -43,7 +48,7 @@ def next_of_target(session: Session, target_id: UUID, now: datetime) -> Delivery
         select(Delivery)
         .where(
             *pending,
-            Delivery.next_at <= now,
+            Delivery.next_at <= due,
             col(Delivery.channel_id).in_(enabled),
             sa.not_(in_hand.exists()),
         )
@@ -53,14 +58,16 @@ def next_of_target(session: Session, target_id: UUID, now: datetime) -> Delivery
     ).first()
 
 
-def claimable(session: Session, delivery_id: UUID, now: datetime) -> Delivery | None:
+def claimable(
+    session: Session, delivery_id: UUID, *, due: datetime, now: datetime
+) -> Delivery | None:
     """The delivery, locked, if it is still due and in nobody's hand."""
     return session.exec(
         select(Delivery)
         .where(
             Delivery.id == delivery_id,
             Delivery.state == DeliveryState.PENDING,
-            Delivery.next_at <= now,
+            Delivery.next_at <= due,
             sa.or_(col(Delivery.leased_until).is_(None), col(Delivery.leased_until) <= now),
         )
         .with_for_update(skip_locked=True)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from app.core.clock import SHANGHAI, Clock, local
-from app.core.db import Database, Session
+from app.core.db import Database, Session, shared_now
 from app.core.ids import new_token
 from app.core.logging import get_logger
 from app.core.process import Process
@@ -157,8 +157,8 @@ class Scheduler:
     def _run(self, job: JobPlan) -> bool:
         if self._stopping.is_set():
             return False
-        lease, now = new_token(128), self.clock()
-        run = _claim(self.database, job, lease, now)
+        lease = new_token(128)
+        run = _claim(self.database, job, lease, self.clock)
         if run is None:
             return False
         try:
@@ -179,18 +179,20 @@ def _enter(database: Database, row: Job) -> None:
         log.debug("another process has entered the job", job=row.name)
 
 
-def _claim(database: Database, job: JobPlan, lease: str, now: datetime) -> Run | None:
+def _claim(database: Database, job: JobPlan, lease: str, clock: Clock) -> Run | None:
+    """Take the job in hand, if it is due and nobody has it. Leases run by the database's clock."""
     with database.transaction() as session:
         row = session.exec(
             select(Job).where(Job.name == job.name).with_for_update(skip_locked=True)
         ).one_or_none()
-        if row is None or row.due_at > now:
+        at, now = clock(), shared_now(session, clock)
+        if row is None or row.due_at > at:
             return None
         if row.leased_until is not None and row.leased_until > now:
             return None
-        row.lease, row.leased_until, row.last_run_at = lease, now + job.lease, now
+        row.lease, row.leased_until, row.last_run_at = lease, now + job.lease, at
         session.add(row)
-        return Run(job.name, now, dict(row.state))
+        return Run(job.name, at, dict(row.state))
 
 
 def _finish(

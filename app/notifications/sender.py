@@ -144,7 +144,7 @@ class Sender:
         with self.database.transaction() as session:
             deliveries.finish(session, claim, result, milliseconds=spent, at=self.clock())
             if more and line.is_open and not self._stopping.is_set():
-                return deliveries.claim_next(session, claim, self.clock())
+                return deliveries.claim_next(session, claim, self.clock)
         return None
 
     def _try(self, line: outgoing.Line, claim: Claim) -> Result:

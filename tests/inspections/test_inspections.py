@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def test_one_by_hand_from_request_to_report(context: Process, requested: UUID) -
 
 
 def test_a_restart_goes_on_where_it_was(
-    context: Process, requested: UUID, clock: Any, monkeypatch: pytest.MonkeyPatch
+    context: Process, requested: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
 
@@ -170,11 +171,47 @@ def test_a_restart_goes_on_where_it_was(
         service.run_waiting(context)
     assert list(_inspection(context.database, requested).sections) == list(EXAMINATIONS)[:4]
     assert service.run_waiting(context) == 0, "the dead process still holds it"
-    clock.now += service.LEASE
+    _end_lease(context.database, requested)
     assert service.run_waiting(context) == 1
     assert made.count("uncleared") == 1
     assert made.count("database") == 2
     assert _inspection(context.database, requested).state is InspectionState.DONE
+
+
+def _end_lease(database: Database, inspection_id: UUID) -> None:
+    with database.transaction() as session:
+        row = session.get_one(Inspection, inspection_id)
+        assert row.leased_until is not None
+        row.leased_until -= service.LEASE
+        session.add(row)
+
+
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("holder", "other"), [(0, 300), (-300, 0)])
+def test_a_process_whose_clock_is_wrong_takes_nobodys_inspection_and_loses_none(
+    context: Process,
+    requested: UUID,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    holder: int,
+    other: int,
+) -> None:
+    monkeypatch.setattr(service, "LEASE", timedelta(minutes=1))
+
+    def off_by(seconds: int) -> Process:
+        return replace(context, clock=lambda: clock() + timedelta(seconds=seconds))
+
+    second, meanwhile = off_by(other), list[int]()
+    name, work = next(iter(EXAMINATIONS.items()))
+
+    def examine(process: Process) -> Section:
+        if not meanwhile:
+            meanwhile.append(service.run_waiting(second))
+        return work(process)
+
+    monkeypatch.setitem(EXAMINATIONS, name, examine)
+    assert service.run_waiting(off_by(holder)) == 1
+    assert meanwhile == [0]
 
 
 def test_a_broken_section_is_a_finding_and_the_rest_goes_on(

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.accounts.principal import Principal, Role
 from app.core.db import Database
@@ -264,6 +264,43 @@ def test_two_senders_never_take_the_same_delivery(
     assert all(one.attempts == 1 for one in _deliveries(any_database))
 
 
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("holder", "other"), [(0, 300), (-300, 0)])
+def test_a_sender_whose_clock_is_wrong_takes_nobodys_delivery_and_loses_none(
+    any_database: Database,
+    world: Any,
+    clock: Any,
+    webhook: Webhook,
+    publish_failure: Publish,
+    holder: int,
+    other: int,
+) -> None:
+    operator = world.operator()
+    with any_database.transaction() as session:
+        publish_failure(session, operator)
+        publish_failure(session, operator)
+    spread_waiting(any_database, clock)
+    clock.move(minutes=10)
+
+    def off_by(seconds: int) -> Callable[[], datetime]:
+        return lambda: clock() + timedelta(seconds=seconds)
+
+    assert len(deliveries.claim_due(any_database, off_by(holder), 4)) == 1
+    assert deliveries.claim_due(any_database, off_by(other), 4) == [], "the receiver is busy"
+    _end_leases(any_database)
+    assert len(deliveries.claim_due(any_database, off_by(other), 4)) == 1
+
+
+def _end_leases(database: Database) -> None:
+    with database.transaction() as session:
+        for delivery in session.exec(
+            select(Delivery).where(col(Delivery.leased_until).is_not(None))
+        ):
+            assert delivery.leased_until is not None
+            delivery.leased_until -= deliveries.LEASE
+            session.add(delivery)
+
+
 def test_a_lease_keeps_others_off_until_it_ends(
     any_database: Database, world: Any, clock: Any, webhook: Webhook, publish_failure: Publish
 ) -> None:
@@ -273,7 +310,7 @@ def test_a_lease_keeps_others_off_until_it_ends(
     spread_waiting(any_database, clock)
     (lost,) = deliveries.claim_due(any_database, clock, 4)
     assert deliveries.claim_due(any_database, clock, 4) == []
-    clock.now += deliveries.LEASE
+    _end_leases(any_database)
     (claim,) = deliveries.claim_due(any_database, clock, 4)
     with any_database.transaction() as session:
         deliveries.finish(session, lost, FAILED, milliseconds=1, at=clock())

@@ -1,6 +1,7 @@
 """Recurring jobs: on time, once among many, again after a failure, state kept with its work."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -95,12 +96,48 @@ def test_one_of_many_runs_it(any_database: Database, clock: Any) -> None:
     assert runs == [1]
 
 
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("holder", "other"), [(0, 300), (-300, 0)])
+def test_a_process_whose_clock_is_wrong_takes_nobodys_job_and_loses_none(
+    any_database: Database, clock: Any, holder: int, other: int
+) -> None:
+    """Two processes on machines whose clocks are 300 s apart; the lease is shorter than that."""
+
+    def off_by(seconds: int) -> Callable[[], datetime]:
+        return lambda: clock() + timedelta(seconds=seconds)
+
+    def plan(work: Callable[[Run], str]) -> list[JobPlan]:
+        return [JobPlan("x", work, every(HOUR), lease=timedelta(minutes=1))]
+
+    second = Scheduler(any_database, off_by(other), plan(lambda run: "second"))
+    meanwhile: list[list[str]] = []
+
+    def work(run: Run) -> str:
+        meanwhile.append(second.run_due())
+        return "first"
+
+    first = Scheduler(any_database, off_by(holder), plan(work))
+    first.register()
+    assert first.run_due() == ["x"]
+    assert meanwhile == [[]]
+    assert _row(any_database, "x").last_result == "first"
+
+
+def _end_lease(database: Database, name: str) -> None:
+    with database.transaction() as session:
+        row = session.get_one(Job, name)
+        assert row.leased_until is not None
+        row.leased_until -= timedelta(minutes=10)
+        session.add(row)
+
+
 def test_a_lease_that_ended_is_taken_over(any_database: Database, clock: Any) -> None:
     """A process that died in the middle of a job: another does it, and the dead one has no say."""
     inside = Scheduler(any_database, clock, [JobPlan("x", lambda run: "second", every(HOUR))])
 
     def dies(run: Run) -> str:
         clock.move(minutes=10)
+        _end_lease(any_database, "x")
         assert inside.run_due() == ["x"]
         return "first"
 

@@ -1,8 +1,9 @@
 """Deliveries: take one in hand, note how a try went, send one again.
 
 A lease says who has a delivery in hand: two senders, in two processes even, never send one at the same
-time. A sender that dies loses its leases by time, and the delivery is tried again: receivers may get a
-message twice, under the same id, but never miss it.
+time. It runs by the database's clock, as those of the processes differ. A sender that dies loses its leases
+by time, and the delivery is tried again: receivers may get a message twice, under the same id, but never
+miss it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM
 from app.core.clock import Clock
-from app.core.db import Database, Session
+from app.core.db import Database, Session, shared_now
 from app.core.ids import new_token
 from app.notifications import due_queries, queries, wake
 from app.notifications.errors import DeliveryPending, TargetOff
@@ -42,14 +43,16 @@ class Claim:
 def claim_due(database: Database, clock: Clock, limit: int) -> list[Claim]:
     """Take deliveries in hand that are due, at most one a receiver."""
     with database.reading() as session:
-        due = due_queries.due_deliveries(session, clock(), limit)
+        now = shared_now(session, clock)
+        due = due_queries.due_deliveries(session, due=clock(), now=now, limit=limit)
     return [claim for one in due if (claim := _claim(database, one, clock)) is not None]
 
 
-def claim_next(session: Session, claim: Claim, now: datetime) -> Claim | None:
+def claim_next(session: Session, claim: Claim, clock: Clock) -> Claim | None:
     """The next delivery that is due to the receiver of one that has just been finished, if any."""
     receiver = queries.delivery(session, claim.delivery_id).target_id
-    delivery = due_queries.next_of_target(session, receiver, now)
+    now = shared_now(session, clock)
+    delivery = due_queries.next_of_target(session, receiver, due=clock(), now=now)
     return None if delivery is None else _take(session, delivery, now)
 
 
@@ -61,8 +64,8 @@ def _take(session: Session, delivery: Delivery, now: datetime) -> Claim:
 
 def _claim(database: Database, delivery_id: UUID, clock: Clock) -> Claim | None:
     with database.transaction() as session:
-        now = clock()
-        delivery = due_queries.claimable(session, delivery_id, now)
+        now = shared_now(session, clock)
+        delivery = due_queries.claimable(session, delivery_id, due=clock(), now=now)
         if delivery is None:
             return None
         return _take(session, delivery, now)
