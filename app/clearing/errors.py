@@ -42,11 +42,20 @@ class AlreadyCleared(Conflict):
 
 
 class ClearingInProgress(Conflict):
-    """Another open request holds one of the devices."""
+    """Another open request holds one of the devices. `holder`: its id, number and state, for who may see it."""
 
     code = "clearing.in_progress"
     title = "请勿重复清卡：该设备已有未完成的清卡申请"
     remedy = "打开该操作员未完成的清卡申请，等待其结束或取消后再试。"
+
+    def __init__(self, holder: tuple[str, str, str] | None = None) -> None:
+        if holder is None:
+            super().__init__()
+        else:
+            location = {"Location": f"/api/v1/clearing-requests/{holder[0]}"}
+            super().__init__(f"{self.title} {holder[1]}", headers=location)
+            self.extensions = {"request_id": holder[0], "request_number": holder[1]}
+        self.holder = holder
 
 
 class NoDevices(Invalid):

@@ -190,6 +190,7 @@ def test_ten_at_once_get_one_request(any_office: "Office") -> None:
     assert len(made) == 1
     assert {type(error) for error in refused} == {errors.ClearingInProgress}
     assert len(refused) == 9
+    assert {error.extensions["request_id"] for error in refused} == {str(made[0])}
 
 
 @pytest.mark.parametrize(

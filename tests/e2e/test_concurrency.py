@@ -40,8 +40,10 @@ def test_one_device_takes_one_request(world: "World") -> None:
     subject = world.subject()
     answers = _at_once(10, lambda _: world.api.post("/clearing-requests", json=subject.order))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
-    refused = {answer.json()["code"] for answer in answers if answer.status_code == 409}
-    assert refused == {"clearing.in_progress"}
+    made = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {one["code"] for one in refused} == {"clearing.in_progress"}
+    assert [*{one["request_id"] for one in refused}] == made
     assert len(world.get("/clearing-requests", operator_id=subject.operator_id)["items"]) == 1
 
 

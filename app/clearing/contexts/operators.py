@@ -154,7 +154,7 @@ class OperatorPage:
     messages; "form" is for what belongs to no field.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
     not be pressed at all (no device, being cleared); "" otherwise. `checks` are empty until they are run, which
-    checks.js does at once with `check_now`; `blockers` are those of them that stand against submitting.
+    checks.js does at once with `check_now`; `held_by` is the request that has a device already; `blockers` are those of them that stand against submitting.
     """
 
     id: str
@@ -187,3 +187,4 @@ class OperatorPage:
     dialog_open: bool = False
     errors: dict[str, str] = field(default_factory=dict)
     cautions: tuple[WarningItem, ...] = ()
+    held_by: RequestRef | None = None

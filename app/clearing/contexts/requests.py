@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from app.clearing.contexts.operators import CheckItem, WarningItem
-from app.clearing.contexts.records import BackupRef, Failure, TypeOutcomeRow
+from app.clearing.contexts.records import BackupRef, Failure, RequestRef, TypeOutcomeRow
 from app.clearing.effects import Effects
 from app.clearing.figure_lines import FigureLine
 from app.core.page_parts import Pager, Segment
@@ -130,6 +130,7 @@ class RequestPage:
     dialog_open: str = ""
     comment: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    held_by: RequestRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.accounts.deps import ClearingRequester, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import prechecks, preview
-from app.clearing.contexts import WarningItem
+from app.clearing.contexts import RequestRef, WarningItem
 from app.clearing.effects import Choice
 from app.clearing.errors import PreviewOutdated
 from app.clearing.examination import Examiner
@@ -198,6 +198,7 @@ def _again(
 ) -> HTMLResponse:
     """The page with the dialog open, the input kept, the message next to its field."""
     errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
+    holder = getattr(error, "holder", None)
     with database.reading() as session:
         again = form.again()
         page = build(
@@ -216,6 +217,7 @@ def _again(
             blocked_reason="",
             errors=errors,
             cautions=tuple(WarningItem(*one) for one in getattr(error, "warnings", ())),
+            held_by=RequestRef(*holder) if holder else None,
         )
     status = error.status if error.status in (409, 422) else 422
     return render(request, "clearing/operator.html", page, status_code=status)

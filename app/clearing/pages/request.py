@@ -20,7 +20,7 @@ from app.accounts.deps import (
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, queries
-from app.clearing.contexts import WarningItem
+from app.clearing.contexts import RequestRef, WarningItem
 from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.pages.request_view import build
@@ -286,6 +286,7 @@ def _again(
     comment: str,
 ) -> HTMLResponse:
     errors = dict(error.errors) or {"form": f"{error.detail}。{error.remedy}"}
+    holder = getattr(error, "holder", None)
     with database.reading() as session:
         page = build(session, request_id, principal, clock)
     page = replace(
@@ -295,5 +296,6 @@ def _again(
         comment=comment,
         warnings=tuple(WarningItem(*one) for one in getattr(error, "warnings", ()))
         or page.warnings,
+        held_by=RequestRef(*holder) if holder else None,
     )
     return render(request, "clearing/request.html", page, status_code=error.status)

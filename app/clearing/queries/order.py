@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from app.accounts.principal import Principal
 from app.clearing.models import ClearingBatch, ClearingRequest, ClearingTarget
-from app.clearing.states import BatchState, RequestState
+from app.clearing.states import OPEN_STATES, BatchState, RequestState
 from app.core.db import Session
 from app.devices.models import Device, DeviceState
 from app.enterprises.queries import within
@@ -78,6 +78,25 @@ def held(
         )
     )
     return set(session.exec(query)) if states else set()
+
+
+def holder(
+    session: Session, device_ids: Sequence[UUID], *, besides: UUID | None = None
+) -> ClearingRequest | None:
+    """The open request, another one than `besides`, that has one of these devices; the first of several."""
+    query = (
+        select(ClearingRequest)
+        .join(ClearingTarget, col(ClearingTarget.request_id) == ClearingRequest.id)
+        .where(
+            col(ClearingTarget.device_id).in_(device_ids),
+            col(ClearingTarget.open),
+            col(ClearingRequest.state).in_(OPEN_STATES),
+            ClearingRequest.id != besides,
+        )
+        .order_by(col(ClearingRequest.id))
+        .limit(1)
+    )
+    return session.exec(query).first()
 
 
 def devices_named(

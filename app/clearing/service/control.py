@@ -2,15 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from app.accounts.principal import SYSTEM, Permission, Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.clearing import dispatch, errors, queries
 from app.clearing.models import ClearingRequest
-from app.clearing.service import progress
+from app.clearing.service import holding, progress
 from app.clearing.service.announce import announce
 from app.clearing.states import (
     EXECUTABLE_STATES,
@@ -106,14 +104,16 @@ def retry(
     """
     if request.state not in RETRYABLE_STATES:
         raise errors.RequestState(f"申请 {request.number} 当前为 {request.state}，不需要重试")
-    for target in queries.targets(session, request.id):
-        if target.state is not TargetState.SUCCEEDED:
+    left = [
+        target
+        for target in queries.targets(session, request.id)
+        if target.state is not TargetState.SUCCEEDED
+    ]
+    device_ids = [target.device_id for target in left]
+    with holding.taking(session, device_ids, principal=principal, besides=request.id):
+        for target in left:
             target.open, target.started_at = True, None
             session.add(target)
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise errors.ClearingInProgress from error
     start(session, request, principal=principal, clock=clock, action=AuditAction.CLEARING_RETRIED)
 
 

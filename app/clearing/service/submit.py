@@ -3,15 +3,12 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from app.accounts.principal import Principal
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.clearing import completion, evidence, facts, moments, queries
 from app.clearing.errors import (
     AlreadyCleared,
-    ClearingInProgress,
     NoDevices,
     NotDue,
     NotFirst,
@@ -21,9 +18,9 @@ from app.clearing.errors import (
 )
 from app.clearing.models import ClearingRequest, ClearingStage, ClearingTarget
 from app.clearing.schemas import RequestCreate
-from app.clearing.service import caution, review
+from app.clearing.service import caution, holding, review
 from app.clearing.service.announce import announce
-from app.clearing.states import OPEN_STATES, STAGES, Mode
+from app.clearing.states import STAGES, Mode
 from app.contracts.devices import InvoiceType
 from app.core.clock import Clock, local_date
 from app.core.db import Session
@@ -51,7 +48,16 @@ def submit_request(
     now = clock()
     operator, devices = require_submittable(session, data, principal=principal, now=now)
     request = _new_request(session, operator, data, principal, clock)
-    _hold(session, request, devices)
+    with holding.taking(session, [device.id for device in devices], principal=principal):
+        session.add_all(
+            ClearingTarget(
+                request_id=request.id,
+                device_id=device.id,
+                position=index,
+                device_number=device.number,
+            )
+            for index, device in enumerate(devices)
+        )
     session.add_all(ClearingStage(request_id=request.id, name=stage) for stage in STAGES)
     awaits_review = request.exceptional or (not direct and review.is_needed(session, request))
     announce(session, request, EventKind.CLEARING_SUBMITTED, clock, awaits_review=awaits_review)
@@ -94,8 +100,7 @@ def require_submittable(
     devices = _devices_to_clear(session, operator, data, now)
     if data.mode is Mode.FIRST:
         _require_never_cleared(session, devices)
-    if queries.order.held(session, [device.id for device in devices], OPEN_STATES):
-        raise ClearingInProgress
+    holding.require_free(session, [device.id for device in devices], principal=principal)
     return operator, devices
 
 
@@ -195,17 +200,3 @@ def _new_request(
     session.add(request)
     session.flush()
     return request
-
-
-def _hold(session: Session, request: ClearingRequest, devices: list[Device]) -> None:
-    """Take the devices; a unique index lets one open request have a device."""
-    session.add_all(
-        ClearingTarget(
-            request_id=request.id, device_id=device.id, position=index, device_number=device.number
-        )
-        for index, device in enumerate(devices)
-    )
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise ClearingInProgress from error

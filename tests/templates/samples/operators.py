@@ -339,6 +339,7 @@ OPERATOR_INVALID = replace(
         "contact_phone": "只能包含数字、空格和 + - ( )",
         "form": "请勿重复清卡：该设备已有未完成的清卡申请",
     },
+    held_by=RequestRef("q1", "QK202612-000128", "submitted"),
 )
 
 
