@@ -125,12 +125,15 @@ def change_device(
     device_id: UUID,
     data: DeviceUpdate,
     session: Writing,
+    confirm: Confirm,
     principal: DevicesWriter,
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> DevicePublic:
-    """Change a device, hand it over (operator_id), or retire it (state: retired)."""
+    """Change a device, hand it over (operator_id; a person gives the password), or retire it (state: retired)."""
+    if "operator_id" in data.changes():
+        confirm(data.changes().get("password"))
     device = service.change_device(
         session, device_id, data=data, principal=principal, at=clock(), if_match=if_match
     )

@@ -94,13 +94,14 @@ class DeviceCreate(Input):
 class DeviceUpdate(Patch):
     """Changes of a device. `state` takes only `retired` (注销), which is for good."""
 
-    nullable: ClassVar[frozenset[str]] = frozenset({"agent_id", "machine_no"})
+    nullable: ClassVar[frozenset[str]] = frozenset({"agent_id", "machine_no", "password"})
 
     kind: DeviceKind = ABSENT
     operator_id: UUID = ABSENT
     agent_id: UUID | None = None
     machine_no: MachineNo | None = None
     state: Literal["retired"] = ABSENT
+    password: StepUpPassword = ABSENT
 
 
 class MonitorPublic(BaseModel):

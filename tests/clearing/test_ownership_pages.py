@@ -230,3 +230,18 @@ def test_a_person_hands_over_only_with_the_password(
     answer = client.post(f"/settings/{of}/{which}/hand-over", data=data)
     assert answer.status_code == 422
     assert "请输入密码" in _open_dialog(answer.text)
+
+
+def test_a_person_hands_a_device_over_only_with_the_password(
+    office: "Office", app: FastAPI, client: TestClient
+) -> None:
+    app.state.principal = replace(app.state.principal, kind=PrincipalKind.ACCOUNT)
+    giver, receiver = office.operator(), office.operator()
+    device = giver.device_ids[0]
+    assert 'type="password"' in _open_dialog(client.get(f"/devices/{device}?confirm=handover").text)
+    answer = client.post(
+        f"/devices/{device}/hand-over", data={"operator_code": _code(office, receiver)}
+    )
+    assert answer.status_code == 422
+    assert "请输入密码" in _open_dialog(answer.text)
+    assert _device(office, giver).operator_id == giver.operator_id

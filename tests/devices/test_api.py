@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.accounts.principal import Permission, Principal
+from app.accounts.principal import Permission, Principal, PrincipalKind
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import fault
 from app.core.db import Database
@@ -209,3 +209,13 @@ def test_pages_follow_the_cursor(client: TestClient, body: dict[str, Any]) -> No
             break
     assert seen == numbers
     assert client.get(URL, params={"cursor": "e30"}).status_code == 400
+
+
+def test_a_person_hands_a_device_over_only_with_the_password(
+    app: FastAPI, client: TestClient, admin: Principal, body: dict[str, Any]
+) -> None:
+    location = client.post("/api/v1/devices", json=body).headers["location"]
+    app.state.principal = replace(admin, kind=PrincipalKind.ACCOUNT)
+    answer = client.patch(location, json={"operator_id": body["operator_id"]})
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"password": "请输入密码"})
+    assert client.patch(location, json={"machine_no": 2}).status_code == 200

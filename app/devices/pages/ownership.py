@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Form, Request
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts.confirmation import Confirm
 from app.accounts.deps import DevicesWriter
 from app.accounts.principal import Principal
 from app.core.clock import Clock
@@ -25,7 +26,15 @@ from app.operators import queries as operators_queries
 router = Router(prefix="/devices/{device_id}")
 
 Code = Annotated[str, Form(max_length=100)]
+Password = Annotated[str, Form(max_length=200)]
 Update = Callable[[Session], DeviceUpdate]
+
+_FIELDS = {
+    "operator_code": "operator_code",
+    "operator_id": "operator_code",
+    "password": "password",
+}
+"""Where the dialog shows what is wrong with a field."""
 
 
 @router.post("/hand-over")
@@ -35,9 +44,11 @@ def hand_over(
     principal: DevicesWriter,
     database: DatabaseDep,
     clock: ClockDep,
+    confirm: Confirm,
     operator_code: Code = "",
+    password: Password = "",
 ) -> Response:
-    """移交: to another operator of the enterprise; an open request goes along."""
+    """移交: to another operator of the enterprise; an open request goes along. Asks for the password."""
 
     def update(session: Session) -> DeviceUpdate:
         receiver = operators_queries.by_code(session, operator_code.strip())
@@ -48,7 +59,15 @@ def hand_over(
         return DeviceUpdate(operator_id=receiver.id)
 
     refused = _change(
-        request, device_id, principal, database, clock, update, "handover", operator_code
+        request,
+        device_id,
+        principal,
+        database,
+        clock,
+        update,
+        "handover",
+        operator_code,
+        lambda: confirm(password),
     )
     return refused or redirect(f"/devices/{device_id}", flash="设备已移交")
 
@@ -83,9 +102,11 @@ def _change(
     update: Update,
     asked: str,
     receiver_code: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> HTMLResponse | None:
     """None once it is done; a refusal shows the page with the dialog open, and why."""
     try:
+        check()
         with database.transaction() as session:
             service.change_device(
                 session, device_id, data=update(session), principal=principal, at=clock()
@@ -93,8 +114,8 @@ def _change(
     except QingkaError as error:
         if error.status == 404:
             raise
-        named = error.errors.get("operator_code") or error.errors.get("operator_id")
-        errors = {"operator_code": named} if named else {"form": f"{error.detail}。{error.remedy}"}
+        errors = {_FIELDS[name]: text for name, text in error.errors.items() if name in _FIELDS}
+        errors = errors or {"form": f"{error.detail}。{error.remedy}"}
         with database.reading() as session:
             page = build(session, device_id, principal, clock)
         page = replace(page, asked=asked, receiver_code=receiver_code, errors=errors)

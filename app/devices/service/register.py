@@ -118,6 +118,7 @@ def change_device(
     if device.state is DeviceState.RETIRED:
         raise DeviceRetired
     wanted = data.changes()
+    wanted.pop("password", None)
     retire = wanted.pop("state", None) is not None
     changed = {name: value for name, value in wanted.items() if getattr(device, name) != value}
     if changed:
