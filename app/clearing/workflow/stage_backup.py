@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from app.clearing.looking import statistics_of
 from app.clearing.models import ClearingRequest
 from app.clearing.service import progress
 from app.clearing.states import Scope, Stage
+from app.clearing.workflow import asking_again
 from app.clearing.workflow.context import Attempt, StageFailed, failure_of
 from app.contracts.devices import Statistics
+from app.contracts.periods import Period
 from app.core.db import Session
 from app.errors import QingkaError
 from app.operators.models import Operator
@@ -37,6 +40,15 @@ class _Plan:
     existing: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """What a device says of the period, or why it could not be asked."""
+
+    number: str
+    statistics: list[Statistics] | None = None
+    problem: QingkaError | None = None
+
+
 async def run(attempt: Attempt) -> None:
     """Raises StageFailed when there is no verified backup at the end."""
     await attempt.write(_begin, attempt)
@@ -44,7 +56,7 @@ async def run(attempt: Attempt) -> None:
     if plan.existing is not None:
         await attempt.write(_end, attempt, plan.existing)
         return
-    statistics = await _read_statistics(attempt, plan)
+    statistics = await _read_statistics(attempt, plan.subject)
     try:
         backup = await asyncio.to_thread(_create, attempt, plan, statistics)
     except backups_service.BackupFailed as error:
@@ -76,18 +88,31 @@ def _plan(session: Session, attempt: Attempt) -> _Plan:
     )
 
 
-async def _read_statistics(attempt: Attempt, plan: _Plan) -> dict[str, list[Statistics]]:
+async def _read_statistics(attempt: Attempt, subject: facts.Subject) -> dict[str, list[Statistics]]:
     """The device's own totals of the period, by device number; a device that gives none is not among them."""
     statistics: dict[str, list[Statistics]] = {}
-    for device in plan.subject.devices:
-        try:
-            client = await attempt.context.agents.of(device.agent_id)
-            found, _ = await statistics_of(client, device.number, plan.subject.period)
-        except QingkaError as error:
-            raise StageFailed(failure_of(error)) from error
-        if found is not None:
-            statistics[device.number] = found
+    for device in subject.devices:
+        read = await asking_again.read_patiently(
+            attempt, partial(_totals, attempt, device, subject.period), _silent
+        )
+        if read.problem is not None:
+            raise StageFailed(failure_of(read.problem)) from read.problem
+        if read.statistics is not None:
+            statistics[device.number] = read.statistics
     return statistics
+
+
+async def _totals(attempt: Attempt, device: facts.SubjectDevice, period: Period) -> _Totals:
+    try:
+        client = await attempt.context.agents.of(device.agent_id)
+        found, _ = await statistics_of(client, device.number, period)
+    except QingkaError as error:
+        return _Totals(device.number, problem=error)
+    return _Totals(device.number, found)
+
+
+def _silent(read: _Totals) -> list[str]:
+    return [read.number] if asking_again.is_passing(read.problem) else []
 
 
 def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics]]) -> Backup:

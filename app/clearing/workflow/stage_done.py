@@ -8,7 +8,7 @@ from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import outcome, progress
 from app.clearing.service.outcome import Evidence, Failure
 from app.clearing.states import Stage, TargetState
-from app.clearing.workflow import after_backup, register
+from app.clearing.workflow import after_backup, asking_again, register
 from app.clearing.workflow.context import Attempt, StageFailed
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import FAULTS
@@ -27,7 +27,15 @@ async def run(attempt: Attempt) -> None:
 
 async def _finish(attempt: Attempt) -> None:
     subject = await attempt.write(_begin, attempt)
-    readings = await read_devices(attempt.context.agents, subject, with_invoices=False)
+    readings = await asking_again.read_patiently(
+        attempt,
+        lambda: read_devices(attempt.context.agents, subject, with_invoices=False),
+        lambda found: [
+            one.number
+            for one in subject.devices
+            if asking_again.is_passing(found[one.device_id].fault)
+        ],
+    )
     problem = await attempt.write(_check, attempt, readings)
     if problem is not None:
         raise StageFailed(problem)

@@ -12,7 +12,7 @@ from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.service import caution, checklist, progress
 from app.clearing.service.outcome import Failure
 from app.clearing.states import Stage
-from app.clearing.workflow import register
+from app.clearing.workflow import asking_again, register
 from app.clearing.workflow.context import Attempt, StageFailed
 from app.contracts.periods import Period
 from app.core.db import Session
@@ -20,11 +20,6 @@ from app.devices import service as devices_service
 from app.devices.models import Device
 from app.invoices import service as invoices_service
 from app.invoices.figures import as_json, of_device
-
-PASSING = frozenset({"device.timeout", "device.busy", "bureau.unreachable"})
-"""Failures of a reading that may be over a moment later."""
-RETRY_PAUSES = (1.5, 4.0, 10.0)
-"""Seconds before a reading is tried again; the last one repeats."""
 
 _SUBS_PAUSE = 0.5
 """Seconds between two looks at whether the sub machines are done."""
@@ -55,39 +50,24 @@ async def run(attempt: Attempt) -> None:
 
 
 async def _look(attempt: Attempt, subject: facts.Subject) -> Look:
-    """Look at everything; what failed to answer is asked again after pauses, as often as is set.
-
-    On the last days of a period the bureau is slow for everybody and a device is in use: that passes.
-    """
+    """Look at everything; what failed to answer is asked again."""
     context = attempt.context
-    turn = 0
-    while True:
-        found = await look(
+    return await asking_again.read_patiently(
+        attempt,
+        lambda: look(
             context.database, context.agents, context.settings, subject, with_invoices=True
-        )
-        silent = list(_silent(found, subject))
-        if not silent or turn == context.settings.read_retries:
-            return found
-        await attempt.write(_note_silent, attempt, silent)
-        await asyncio.sleep(RETRY_PAUSES[min(turn, len(RETRY_PAUSES) - 1)])
-        turn += 1
+        ),
+        lambda found: list(_silent(found, subject)),
+    )
 
 
 def _silent(found: Look, subject: facts.Subject) -> Iterator[str]:
     """The devices that gave no answer in time, or for which the bureau gave none."""
     for device in subject.devices:
         read = found.devices[device.device_id]
-        failed = (read.fault, read.bureau_fault)
         asleep = read.reading is not None and read.reading.bureau_reachable is False
-        if asleep or any(one is not None and one.code in PASSING for one in failed):
+        if asleep or any(map(asking_again.is_passing, (read.fault, read.bureau_fault))):
             yield device.number
-
-
-def _note_silent(
-    session: Session, request: ClearingRequest, attempt: Attempt, numbers: list[str]
-) -> None:
-    text = f"设备 {'、'.join(numbers)} 或税务端没有及时应答，稍后再试"
-    progress.note(session, request, text, attempt.context.clock(), level="warning")
 
 
 def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
