@@ -55,17 +55,19 @@ def _writing(rig: Rig, subject: Subject, request_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When to kill: what holds the device up there, and how to know that it is there."""
+    """When to kill: what holds the device up there, how to know that it is there, and how often it is held."""
 
     name: str
     fault: str
     message: str
     reached: Reached
+    times: int | None = 1
 
 
 MOMENTS = (
     Moment("init", "slow", "FPCX", _in_stage("init")),
-    Moment("backup", "slow", "TJXXCX", _in_stage("backup")),
+    # The pre-checks read the statistics as well: held every time, the second time it is the backup that waits.
+    Moment("backup", "slow", "TJXXCX", _in_stage("backup"), times=None),
     Moment("sealed, not delivered", "slow", "WLCB", _taken("SJCB")),
     Moment("asking for the ciphertext", "slow", "QLJS", _taken("WLCB")),
     Moment("ciphertext there, not written", "lost_before", "JKHC", _sent_in_vain),
@@ -165,9 +167,9 @@ def _begin_held(rig: Rig, subject: Subject, run: Run) -> str:
 
 
 def hold(rig: Rig, subject: Subject, moment: Moment) -> None:
-    """Have the device or the bureau held up at this moment, once."""
+    """Have the device or the bureau held up at this moment, as often as it needs."""
     rig.simulation.fault(
-        subject.number, moment.fault, message=moment.message, seconds=HELD, times=1
+        subject.number, moment.fault, message=moment.message, seconds=HELD, times=moment.times
     )
 
 
