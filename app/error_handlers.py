@@ -3,17 +3,21 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
+from app.accounts import kept_forms
 from app.core.logging import get_logger
 from app.core.problems import problem
-from app.core.templating import render
-from app.core.web import wants_html
+from app.core.templating import redirect, render
+from app.core.web import clock_of, settings_of, wants_html
 from app.errors import Invalid, NotFound, QingkaError, Unauthenticated
 
 log = get_logger(__name__)
@@ -47,19 +51,53 @@ def respond(request: Request, error: QingkaError) -> Response:
     return response
 
 
+async def _respond_to_form(request: Request, error: QingkaError) -> Response:
+    """The same; but of a form that asks for signing in first, what was typed is kept for its page."""
+    gone = isinstance(error, Unauthenticated) and request.method == "POST" and wants_html(request)
+    form = await request.form() if gone else {}
+    given = form.get(kept_forms.MARK)
+    settings = settings_of(request)
+    page = kept_forms.page_of(given, settings) if isinstance(given, str) else ""
+    if not page or not isinstance(form, FormData):
+        return await run_in_threadpool(respond, request, error)
+    kept = kept_forms.sealed(form, settings, at=clock_of(request)())
+    response = redirect(_login_for(page), flash="" if kept else _TOO_LONG, kind="warn")
+    if kept:
+        kept_forms.keep(response, kept, settings)
+    return response
+
+
+_TOO_LONG = "登录已失效，刚才的内容尚未提交；内容太多，未能保留，登录后请重新填写。"
+
+
 def _login_path(request: Request) -> str:
-    if request.method != "GET" or request.url.path == "/":
-        return "/login"
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return f"/login?next={quote(target, safe='')}"
+    if request.method == "GET":
+        query = f"?{request.url.query}" if request.url.query else ""
+        return _login_for(request.url.path + query)
+    return _login_for(_page_before(request))
+
+
+def _login_for(target: str) -> str:
+    return "/login" if target in ("", "/") else f"/login?next={quote(target, safe='')}"
+
+
+def _page_before(request: Request) -> str:
+    """The page of ours a form was sent from, if it can be asked for; else none."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    if came_from.netloc != request.url.netloc:
+        return ""
+    scope = {"type": "http", "method": "GET", "path": came_from.path, "headers": []}
+    if not any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+        return ""
+    return came_from.path + (f"?{came_from.query}" if came_from.query else "")
 
 
 def install(app: FastAPI) -> None:
     """Register the handlers."""
 
     @app.exception_handler(QingkaError)
-    def _known(request: Request, error: QingkaError) -> Response:
-        return respond(request, error)
+    async def _known(request: Request, error: QingkaError) -> Response:
+        return await _respond_to_form(request, error)
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> Response:

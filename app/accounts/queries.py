@@ -15,6 +15,7 @@ from app.accounts.models import (
     AccountRole,
     AccountSession,
     ApiKey,
+    SessionEnd,
     SignInAttempt,
 )
 from app.accounts.principal import SYSTEM_WIDE_ROLES, Principal, PrincipalKind, Role
@@ -64,6 +65,13 @@ _OPEN_SESSION: sa.Select[Any] = (
 def open_session(connection: sa.Connection, token_hash: str) -> Any | None:
     """One row with everything a request of this session needs, or None; expiry is the caller's."""
     return connection.execute(_OPEN_SESSION, {"token_hash": token_hash}).one_or_none()
+
+
+def session_end(session: Session, token_hash: str) -> SessionEnd | None:
+    """Why the session of this token was ended; None if nobody did, or there is none."""
+    wanted = select(AccountSession.ended_reason).where(AccountSession.token_hash == token_hash)
+    ended = session.exec(wanted).one_or_none()
+    return SessionEnd(ended) if ended else None
 
 
 def account_by_name(session: Session, name: str) -> Account | None:

@@ -114,3 +114,53 @@ def test_an_exceptional_request_is_started_from_the_mismatch_and_completed_on_it
     made = clerk.url.rsplit("/", 1)[-1]
     expect(clerk.get_by_role("checkbox", name="逾期说明")).to_be_checked()
     assert len(world.request(made)["checklist"]) == 6
+
+
+def test_what_was_typed_before_the_session_ended_comes_back_after_signing_in_and_can_be_submitted(
+    world: "World", signed_in: SignedIn, password: str
+) -> None:
+    subject = world.subject("王晓梅")
+    clerk = signed_in("operator")
+    clerk.goto(f"/clearing/operators/{subject.operator_id}?confirm=1")
+    dialog = clerk.get_by_role("dialog")
+    dialog.get_by_label("申请原因").fill("登录失效前写下的原因")
+    dialog.get_by_label("联系人").fill("李会计")
+    clerk.context.clear_cookies(name="qingka")
+    dialog.get_by_role("button", name="提交清卡申请").click()
+
+    expect(clerk).to_have_url(re.compile("/login"))
+    expect(clerk.get_by_text("刚才填写的内容尚未提交")).to_be_visible()
+    _sign_in_again(clerk, "operator", password)
+    expect(clerk).to_have_url(re.compile(f"/clearing/operators/{subject.operator_id}$"))
+    expect(dialog.get_by_text("已填回登录失效前填写的内容，尚未提交")).to_be_visible()
+    expect(dialog.get_by_label("申请原因")).to_have_value("登录失效前写下的原因")
+    expect(dialog.get_by_label("联系人")).to_have_value("李会计")
+
+    dialog.get_by_role("button", name="提交清卡申请").click()
+    expect(clerk).to_have_url(re.compile("/clearing/requests/"))
+    made = world.request(clerk.url.rsplit("/", 1)[-1])
+    assert (made["reason"], made["state"]) == ("登录失效前写下的原因", "submitted")
+
+
+def test_a_batch_typed_before_the_session_ended_comes_back_to_its_account_only(
+    world: "World", signed_in: SignedIn, password: str
+) -> None:
+    subject = world.subject("欧阳晓梅")
+    chosen = f"/clearing/batches/new?operator_ids={subject.operator_id}"
+    for name, comes_back in (("operator", True), ("admin", False)):
+        clerk = signed_in("operator")
+        clerk.goto(chosen)
+        clerk.get_by_label("申请原因").fill("整批的原因")
+        clerk.context.clear_cookies(name="qingka")
+        clerk.locator("main form .primary").click()
+        _sign_in_again(clerk, name, password)
+        expect(clerk).to_have_url(re.compile("/clearing/batches/new$"))
+        expect(clerk.get_by_text("已填回登录失效前填写的内容")).to_have_count(int(comes_back))
+        expected = expect(clerk.get_by_label("申请原因"))
+        (expected.to_have_value if comes_back else expected.not_to_have_value)("整批的原因")
+
+
+def _sign_in_again(page: Page, name: str, password: str) -> None:
+    page.get_by_label("用户名").fill(name)
+    page.get_by_label("密码").fill(password)
+    page.get_by_role("button", name="登录").click()

@@ -1,20 +1,29 @@
 """登录 and 退出登录."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.accounts import service
+from app.accounts import kept_forms, service
 from app.accounts.deps import SignedIn, limiter, session_principal
 from app.accounts.pages.cookies import drop_session_cookie, set_session_cookie
 from app.accounts.service.attempts import address_key
-from app.accounts.service.sessions import cookie_name
+from app.accounts.service.sessions import cookie_name, why_gone
 from app.accounts.service.sign_in import Credentials, Refusal, Refused
 from app.core.routing import Router
 from app.core.templating import redirect, render
-from app.core.web import ClientIp, ClockDep, DatabaseDep, SettingsDep, Writing
+from app.core.web import (
+    ClientIp,
+    ClockDep,
+    DatabaseDep,
+    SettingsDep,
+    Writing,
+    clock_of,
+    database_of,
+    settings_of,
+)
 from app.errors import TooManyRequests
 
 SIGN_INS_PER_MINUTE = 60
@@ -28,12 +37,18 @@ router = Router()
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """templates/login.html. `ask_code`: the password was right, the one-time code is missing."""
+    """templates/login.html. `ask_code`: the password was right, the one-time code is missing.
+
+    `why` one is here: how the session ended, `expired`, `first` for a page that wants one; "" of one's own accord.
+    `kept`: what was typed comes back after signing in.
+    """
 
     username: str = ""
     next: str = ""
     message: str = ""
     ask_code: bool = False
+    why: str = ""
+    kept: bool = False
 
 
 @router.get("/login")
@@ -44,7 +59,7 @@ def show_login(
     target = own_path(next_path)
     if session_principal(request) is not None:
         return RedirectResponse(target or "/", status_code=303)
-    return render(request, "login.html", LoginPage(next=target))
+    return render(request, "login.html", _led_here(request, LoginPage(next=target)))
 
 
 @router.post("/login")
@@ -91,7 +106,17 @@ def _refused(request: Request, refused: Refused, username: str, target: str) -> 
     elif refused.reason is Refusal.CODE_REQUIRED:
         message = "请重新输入密码，并输入手机上的动态验证码"
     page = LoginPage(username[:64], target, message, refused.reason is Refusal.CODE_REQUIRED)
-    return render(request, "login.html", page, status_code=422)
+    return render(request, "login.html", _led_here(request, page), status_code=422)
+
+
+def _led_here(request: Request, page: LoginPage) -> LoginPage:
+    """The form, saying why one is there."""
+    settings, now = settings_of(request), clock_of(request)()
+    kept = kept_forms.waits(request, page.next, settings, at=now)
+    token = request.cookies.get(cookie_name(settings))
+    if token:
+        return replace(page, why=why_gone(database_of(request), token), kept=kept)
+    return replace(page, why="first" if page.next else "", kept=kept)
 
 
 def own_path(text: str) -> str:

@@ -92,6 +92,13 @@ def authenticate_session(
     return _principal(row, settings=settings, at=at, ip=ip)
 
 
+def why_gone(database: Database, token: str) -> str:
+    """How the session of a token that works no longer ended; `expired` where nobody ended it."""
+    with database.reading() as session:
+        ended = queries.session_end(session, security.hash_token(token))
+    return ended.value if ended else "expired"
+
+
 def _principal(row: Any, *, settings: Settings, at: datetime, ip: str) -> Principal:
     roles = frozenset(Role(word) for word in (row.roles or "").split())
     limited_to = frozenset(UUID(word) for word in (row.enterprises or "").split())

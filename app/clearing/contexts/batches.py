@@ -70,7 +70,8 @@ class BatchConfirmPage:
 
     `warnings` and `blockers` are what the register shows without reading a device; the oldest reading
     they rest on is `read_since`. `start` is what confirming leads to. `rows` are the first operators, those that
-    need a look first; `more` are not listed. `missing` are operators to be cleared along with them.
+    need a look first; `more` are not listed. `missing` are operators to be cleared along with them. `form_mark` says to
+    whom the form was shown (accounts.kept_forms); `restored`: its input was typed before the session ended.
     """
 
     rows: tuple[MemberRow, ...]
@@ -84,6 +85,8 @@ class BatchConfirmPage:
     blockers: tuple[WarningGroup, ...] = ()
     read_since: datetime | None = None
     errors: dict[str, str] = field(default_factory=dict)
+    form_mark: str = ""
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

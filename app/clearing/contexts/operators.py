@@ -151,7 +151,8 @@ class OperatorPage:
 
     `effects` is what a clearing with the form's choice would do, `start` what submitting the form leads to;
     both alone (header X-Fragment: parts) are clearing/dialog_parts.html. `errors` maps the form's fields to
-    messages; "form" is for what belongs to no field.
+    messages; "form" is for what belongs to no field. `form_mark` says to whom the form was shown (accounts.kept_forms);
+    `restored`: its input was typed before the session ended.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
     not be pressed at all (no device, being cleared); "" otherwise. `checks` are empty until they are run, which
     checks.js does at once with `check_now`; `held_by` is the request that has a device already; `blockers` are those of them that stand against submitting.
@@ -188,3 +189,5 @@ class OperatorPage:
     errors: dict[str, str] = field(default_factory=dict)
     cautions: tuple[WarningItem, ...] = ()
     held_by: RequestRef | None = None
+    form_mark: str = ""
+    restored: bool = False

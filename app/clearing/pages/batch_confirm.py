@@ -1,6 +1,7 @@
 """批量清卡: who will be cleared, what needs care, and the confirmation (/clearing/batches/new)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from fastapi import Form, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts import kept_forms
 from app.accounts.deps import ClearingRequester
 from app.accounts.principal import Permission, Principal
 from app.accounts.service.step_up import verify_step_up
@@ -102,8 +104,12 @@ def confirm_page(
         enterprise_id="",
         key=new_token(128),
     )
-    page = _confirm(session, principal, settings, clock, form)
-    return render(request, "clearing/batch_new.html", page)
+    kept = kept_forms.restored(Submitted, request, principal, settings, at=clock())
+    page = _confirm(session, principal, settings, clock, kept.again() if kept else form)
+    page = replace(page, restored=kept is not None)
+    response = render(request, "clearing/batch_new.html", page)
+    kept_forms.drop(request, response, settings)
+    return response
 
 
 @router.post("")
@@ -186,6 +192,7 @@ def _confirm(
         more=len(chosen) - len(found),
         devices=sum(one.device_count for one in chosen),
         form=form,
+        form_mark=kept_forms.mark(principal, "/clearing/batches/new", settings),
         start=StartView(
             decided.text, decided.proof, decided.proof, principal.can(Permission.CLEARING_EXECUTE)
         ),

@@ -8,6 +8,7 @@ from fastapi import Form, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
+from app.accounts import kept_forms
 from app.accounts.deps import ClearingRequester, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
@@ -60,12 +61,30 @@ async def operator_page(
         examiner = Examiner(database, request.app.state.agents, settings, clock)
         checks = await checked(examiner, operator_id, principal, Submitted())
 
+    kept = kept_forms.restored(Submitted, request, principal, settings, at=clock())
+    form = kept.again() if kept else None
+    readings = (
+        await _readings(request, operator_id, kept, principal, database, clock) if kept else None
+    )
+
     def work() -> HTMLResponse:
         with database.reading() as session:
-            page = build(session, operator_id, principal, settings, clock, checks=checks)
-            form = replace(page.form, exceptional=exceptional)
-            page = replace(page, dialog_open=confirm, form=form)
-            return render(request, "clearing/operator.html", page)
+            page = build(
+                session,
+                operator_id,
+                principal,
+                settings,
+                clock,
+                checks=checks,
+                form=form,
+                readings=readings,
+            )
+            if form is None:
+                page = replace(page, form=replace(page.form, exceptional=exceptional))
+            page = replace(page, dialog_open=confirm or form is not None, restored=form is not None)
+            response = render(request, "clearing/operator.html", page)
+        kept_forms.drop(request, response, settings)
+        return response
 
     return await run_in_threadpool(work)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
+from app.accounts import kept_forms
 from app.accounts.principal import Permission, Principal
 from app.clearing import facts, preview, queries
 from app.clearing.contexts import (
@@ -116,6 +117,7 @@ def build(
             session, operator.id, choice_of(form, period), principal=principal, readings=readings
         ),
         form=form,
+        form_mark=kept_forms.mark(principal, f"/clearing/operators/{operator.id}", settings),
         start=StartView(decided.text, decided.proof, regular.proof, regular.by_right),
         type_options=tuple(types),
         can_request=principal.can(Permission.CLEARING_REQUEST),
