@@ -1,0 +1,186 @@
+"""What belongs to an enterprise somebody does not see is to them as if it were not there: at every address, by every way in."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.accounts import service as accounts_service
+from app.accounts.principal import SYSTEM, Permission, Role
+from app.accounts.service import AccountDraft
+from app.core.db import Database
+from app.enterprises import service as enterprises_service
+from app.enterprises.schemas import EnterpriseCreate
+from app.main import create_app
+from app.settings import Settings
+from tests.clearing.conftest import principal_of
+from tests.clearing.test_access import KNOWN
+
+if TYPE_CHECKING:
+    from tests.clearing.conftest import MovableClock, Office
+
+OTHER_TAX_NO = "91310115000000077M"
+NOTHING = "01a20bd7-9bea-7718-ae4f-282d8c407c73"
+PASSWORD = "who may do what 1"
+BODIES: dict[str, dict[str, Any]] = {
+    "approve": {"comment": "同意", "password": PASSWORD},
+    "reject": {"comment": "资料不齐"},
+    "retry": {"password": PASSWORD},
+    "checklist": {"items": []},
+}
+"""Well-formed ones, by the last word of the address: what is refused is not the form."""
+
+Address = tuple[str, str]
+Things = dict[str, UUID]
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings, clock: "MovableClock") -> FastAPI:
+    """The whole product."""
+    return create_app(settings, clock=clock, database=database)
+
+
+@pytest.fixture
+def things(office: "Office") -> Things:
+    """One of each kind, all of one enterprise; by the name an address has for it."""
+    subject, cleared, batched = office.operator(), office.operator(), office.operator()
+    with office.database.transaction() as session:
+        record_id = office.add_record(session, cleared.device_ids[0]).id
+    return {
+        "operator_id": subject.operator_id,
+        "device_id": subject.device_ids[0],
+        "enterprise_id": office.enterprise_id,
+        "request_id": office.submit(subject),
+        "record_id": record_id,
+        "batch_id": office.open_batch(batched, principal=principal_of(Role.ADMIN)),
+    }
+
+
+@pytest.fixture
+def elsewhere(database: Database, clock: "MovableClock") -> frozenset[UUID]:
+    """The only enterprise of who is limited."""
+    data = EnterpriseCreate(tax_no=OTHER_TAX_NO, name="另一家企业")
+    with database.transaction() as session:
+        made = enterprises_service.create_enterprise(
+            session, data=data, principal=SYSTEM, at=clock()
+        )
+        return frozenset({made.id})
+
+
+def _addresses(things: Things) -> Iterator[Address]:
+    """Those of these things."""
+    for method, path in KNOWN:
+        names = re.findall(r"\{(\w+)\}", path)
+        if names and names[0] in things:
+            yield method, path
+
+
+def _ask(client: TestClient, address: Address, things: Things) -> Any:
+    method, path = address
+    filled = re.sub(r"\{(\w+)\}", lambda found: str(things.get(found[1], NOTHING)), path)
+    if method == "GET":
+        return client.get(filled)
+    last = path.rpartition("/")[2]
+    if last == "attachments":
+        return client.post(filled, files={"file": ("a.pdf", b"%PDF-1.7", "application/pdf")})
+    body = BODIES.get(last, {})
+    if path.startswith("/api/"):
+        return client.request(method, filled, json=body)
+    return client.request(method, filled, data=body)
+
+
+def _key(
+    database: Database, clock: "MovableClock", *scopes: Permission, sees: frozenset[UUID] | None
+) -> dict[str, str]:
+    with database.transaction() as session:
+        made = accounts_service.create_api_key(
+            session,
+            by=SYSTEM,
+            name="erp",
+            scopes=frozenset(scopes),
+            expires_at=None,
+            at=clock(),
+            enterprise_ids=sees,
+        )
+        return {"Authorization": f"Bearer {made.key}"}
+
+
+def _sign_in(
+    client: TestClient,
+    database: Database,
+    settings: Settings,
+    clock: "MovableClock",
+    sees: frozenset[UUID],
+) -> None:
+    """As a leader of other enterprises: asks and reviews."""
+    draft = AccountDraft(
+        "leader",
+        frozenset({Role.OPERATOR, Role.REVIEWER}),
+        password=PASSWORD,
+        must_change_password=False,
+        enterprise_ids=sees,
+    )
+    with database.transaction() as session:
+        made = accounts_service.create_account(
+            session, draft, by=SYSTEM, settings=settings, clock=clock
+        )
+        opened = accounts_service.open_session(
+            session, made.account.id, settings=settings, at=clock(), ip="testclient"
+        )
+    client.cookies.set(accounts_service.cookie_name(settings), opened.token)
+
+
+def test_the_things_are_there_for_who_sees_them(
+    app: FastAPI, database: Database, clock: "MovableClock", things: Things
+) -> None:
+    headers = _key(database, clock, Permission.READ, sees=None)
+    client = TestClient(app, headers=headers, raise_server_exceptions=False)
+    asked = [
+        (method, path)
+        for method, path in _addresses(things)
+        if method == "GET" and re.fullmatch(r"/api/v1/[\w-]+/\{\w+\}", path)
+    ]
+    assert len(asked) == len(things)
+    for address in asked:
+        assert _ask(client, address, things).status_code == 200, address
+    client.close()
+
+
+@pytest.mark.parametrize("who", ["clerk's key", "reviewer's key", "leader"])
+def test_what_is_foreign_is_answered_as_what_is_not_there(
+    app: FastAPI,
+    database: Database,
+    settings: Settings,
+    clock: "MovableClock",
+    things: Things,
+    elsewhere: frozenset[UUID],
+    who: str,
+) -> None:
+    client = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    if who == "leader":
+        _sign_in(client, database, settings, clock, elsewhere)
+    else:
+        right = Permission.CLEARING_REQUEST if who == "clerk's key" else Permission.CLEARING_REVIEW
+        client.headers.update(_key(database, clock, Permission.READ, right, sees=elsewhere))
+    asked = 0
+    for address in _addresses(things):
+        if who != "leader" and not address[1].startswith("/api/"):
+            continue  # pages are for people
+        foreign, nothing = _ask(client, address, things), _ask(client, address, {})
+        assert foreign.status_code in {403, 404}, (address, foreign.text)
+        assert _said(foreign, things) == _said(nothing, things), address
+        asked += 1
+    assert asked > 20
+    client.close()
+
+
+def _said(answer: Any, things: Things) -> tuple[int, str]:
+    """The answer, whatever the id it was asked about."""
+    text = answer.text
+    for known in (*(str(one) for one in things.values()), NOTHING):
+        text = text.replace(known, "ID")
+    return answer.status_code, text
