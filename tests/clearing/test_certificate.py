@@ -236,7 +236,7 @@ def test_no_text_breaks_the_verification(text: str) -> None:
 def test_a_code_of_another_installation_is_refused(
     office: "Office", client: TestClient, record_id: UUID
 ) -> None:
-    other = office.settings.model_copy(update={"secret_key": SecretStr("another installation")})
+    other = office.settings.model_copy(update={"secret_key": SecretStr("another installation" * 2)})
     vars(other).pop("root_secret", None)
     with office.database.reading() as session:
         record = session.get_one(ClearingRecord, record_id)

@@ -40,7 +40,7 @@ LOCKED = 28
 APPROVED = (31, 32, 30, 34)
 """One taxpayer's sub machines, its main machine, which waits for them, and a sub machine of another."""
 REJECTED = 35
-ADMINS_OWN = 36
+ADMINS_OWN = 37
 MISSING_NUMBER = 39
 STATUS_BY_HAND = 43
 CHANGED_AMOUNT = 6

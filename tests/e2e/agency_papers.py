@@ -128,8 +128,10 @@ def _certificates_are_genuine(agency: Agency, succeeded: list[dict[str, Any]]) -
 
 def _code_printed(pdf: bytes) -> str:
     """The verification code as it stands on the page: two lines of four groups, text in UTF-16."""
-    (raw,) = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL)
-    content = zlib.decompress(base64.a85decode(raw.strip().removesuffix(b"~>")))
+    pages = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    content = b"".join(
+        zlib.decompress(base64.a85decode(page.strip().removesuffix(b"~>"))) for page in pages
+    )
     plain = content.replace(rb"\000", b"")
     lines = re.findall(rb"\(((?:[0-9A-Z]{6}-){3}[0-9A-Z]{6})\) Tj", plain)
     assert len(lines) == 2, plain
