@@ -125,7 +125,7 @@ def test_a_fault_of_the_device_keeps_both_codes(agent: Any, client: AgentClient)
         "设备口令错误",
     )
     assert (error.device_code, error.device_message) == ("0963c4", "口令错误")
-    assert error.remedy.startswith("核对代理配置")
+    assert error.remedy.startswith("在设备代理上改正该设备的口令")
     assert not error.never_sent
 
 
