@@ -48,10 +48,13 @@ def make(
     if decided.proof and not proven:
         raise ProofMissing
     request = submit.submit_request(
-        session, principal=principal, clock=clock, data=wanted, direct=decided.by_right
+        session,
+        principal=principal,
+        clock=clock,
+        data=wanted,
+        direct=decided.by_right,
+        batch_id=batch.id,
     )
-    request.batch_id = batch.id
-    session.add(request)
     start.begin(
         session, request, decided, principal=principal, settings=settings, clock=clock, queued=True
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from uuid import UUID
 
 from app.accounts.principal import Principal
 from app.audit import service as audit
@@ -38,8 +39,11 @@ def submit_request(
     clock: Clock,
     data: RequestCreate,
     direct: bool = False,
+    batch_id: UUID | None = None,
 ) -> ClearingRequest:
     """Keep a new request for the operator's devices. `direct`: who asks goes on to execute it.
+
+    `batch_id`: of which batch it is one; part of what the audit record vouches for, so never set later.
 
     Raises AlreadyCleared when every device is cleared for the period, ClearingInProgress when one of
     them is held by an open request, NotDue for a month that has not ended, NotFirst for a first clearing
@@ -47,7 +51,7 @@ def submit_request(
     """
     now = clock()
     operator, devices = require_submittable(session, data, principal=principal, now=now)
-    request = _new_request(session, operator, data, principal, clock)
+    request = _new_request(session, operator, data, principal, clock, batch_id)
     with holding.taking(session, [device.id for device in devices], principal=principal):
         session.add_all(
             ClearingTarget(
@@ -168,10 +172,12 @@ def _new_request(
     data: RequestCreate,
     principal: Principal,
     clock: Clock,
+    batch_id: UUID | None,
 ) -> ClearingRequest:
     now = clock()
     request = ClearingRequest(
         number=queries.next_number(session, local_date(now)),
+        batch_id=batch_id,
         operator_id=operator.id,
         enterprise_id=operator.enterprise_id,
         mode=data.mode,
