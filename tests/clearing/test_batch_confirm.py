@@ -150,3 +150,15 @@ def test_who_is_not_listed_is_counted(
     page = client.get(f"{PAGE}/new", params=query).text
     assert "操作员 5 人" in page
     assert "另有 3 位操作员未逐一列出" in page
+
+
+def test_the_prefilled_reason_claims_nothing_that_is_not_known(
+    office: "Office", client: TestClient
+) -> None:
+    """Whether the return was filed, and in time, only a person or the bureau knows."""
+    subject = office.operator()
+    single = client.get(f"/clearing/operators/{subject.operator_id}").text
+    batch = client.get("/clearing/batches/new").text
+    assert ">2026-10 属期清卡</textarea>" in single
+    assert ">2026-10 属期批量清卡</textarea>" in batch
+    assert "申报已完成" not in single + batch

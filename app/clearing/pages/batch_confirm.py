@@ -98,7 +98,7 @@ def confirm_page(
     """Who will be cleared: the chosen operators, or all that are due."""
     period = facts.default_period(None, clock())
     form = BatchForm(
-        reason=f"{period} 属期申报已完成，批量清卡",
+        reason=f"{period} 属期批量清卡",
         operator_ids=tuple(str(one) for one in operator_ids or ()),
         state=ClearingState.DUE,
         enterprise_id="",

@@ -136,7 +136,7 @@ def new_form(period: Period, clock: Clock, enterprise: Enterprise) -> ClearingFo
         invoice_types=(),
         period=period,
         clearing_date=local_date(clock()).isoformat(),
-        reason=f"{period} 属期申报已完成，按期清卡",
+        reason=f"{period} 属期清卡",
         contact_name=enterprise.contact_name,
         contact_phone=enterprise.contact_phone,
         key=new_token(128),
