@@ -56,7 +56,7 @@ def test_a_lost_machine_comes_back_from_its_archive_and_its_secret(
     run: Run, old: Path, tmp_path: Path
 ) -> None:
     run(old, "backup", "create", "--system")
-    (archive,) = (old / "backups").rglob("*-system.zip")
+    (archive,) = (old / "backups").rglob("*-system-*.zip")
     fingerprint = _fingerprint(run, old)
     new = tmp_path / "new"
     saved = tmp_path / "saved.zip"
