@@ -203,6 +203,7 @@ def test_the_dialog_sends_the_agreed_names(pages: dict[str, str]) -> None:
         "contact_name",
         "contact_phone",
         "password",
+        "form_mark",
         "key",
         "scheduled_for",
         "override_window",
