@@ -54,11 +54,13 @@ def respond(request: Request, error: QingkaError) -> Response:
 async def _respond_to_form(request: Request, error: QingkaError) -> Response:
     """The same; but of a form that asks for signing in first, what was typed is kept for its page."""
     gone = isinstance(error, Unauthenticated) and request.method == "POST" and wants_html(request)
-    form = await request.form() if gone else {}
+    form = await request.form() if gone else FormData()
     given = form.get(kept_forms.MARK)
+    if not isinstance(given, str):
+        return await run_in_threadpool(respond, request, error)
     settings = settings_of(request)
-    page = kept_forms.page_of(given, settings) if isinstance(given, str) else ""
-    if not page or not isinstance(form, FormData):
+    page = kept_forms.page_of(given, settings)
+    if not page:
         return await run_in_threadpool(respond, request, error)
     kept = kept_forms.sealed(form, settings, at=clock_of(request)())
     response = redirect(_login_for(page), flash="" if kept else _TOO_LONG, kind="warn")

@@ -6,7 +6,6 @@ so that the plot is the same on any day of any month, the first and the last inc
 """
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from app.contracts.periods import Period, due_period
 from app.contracts.tax_numbers import check_character
 from app.core.clock import local, local_date, utc_now
 from tests.e2e.harness import TYPES, Subject, World, until
+from tests.free_ports import free_port
 
 ENTERPRISES = 40
 MACHINES = ("tax_disk", "golden_tax_disk", "ukey")
@@ -241,7 +241,7 @@ def post_office() -> Iterator[PostOffice]:
     """A real SMTP server on a free port of 127.0.0.1."""
     office = PostOffice()
     controller = Controller(
-        office, hostname="127.0.0.1", port=_free_port(), loop=asyncio.new_event_loop()
+        office, hostname="127.0.0.1", port=free_port(), loop=asyncio.new_event_loop()
     )
     controller.start()
     office.address = f"smtp://127.0.0.1:{controller.port}?from=qingka@agency.example&tls=none"
@@ -249,12 +249,6 @@ def post_office() -> Iterator[PostOffice]:
         yield office
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import stat
 from collections import Counter
 from collections.abc import Callable
@@ -11,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.free_ports import free_port
+
 if TYPE_CHECKING:
     from tests.e2e.conftest import NewWorld
     from tests.e2e.harness import RemoteAgent, Subject, World
 
 TYPES = ("004", "007")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,14 @@
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.free_ports import free_port
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import NewWorld
@@ -23,10 +24,7 @@ PATIENCE = 60_000
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return new_shared_world(devices=4, seconds=1, port=port)
+    return new_shared_world(devices=4, seconds=1, port=free_port())
 
 
 @pytest.fixture

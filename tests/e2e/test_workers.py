@@ -1,22 +1,18 @@
 """Several processes on PostgreSQL: a worker clears over the connection an agent made to the server."""
 
-import socket
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from tests.free_ports import free_port
+
 if TYPE_CHECKING:
     from tests.e2e.conftest import NewWorld
     from tests.e2e.harness import World
 
 CLEARINGS = 6
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def executors(world: "World") -> Counter[str]:

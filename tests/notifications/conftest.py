@@ -29,6 +29,7 @@ from app.notifications.sender import Sender
 from app.notifications.service import Subject, publish
 from app.operators.models import Operator
 from app.settings import Settings
+from tests.free_ports import free_port
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -316,16 +317,8 @@ class MailServer:
 def mail_server() -> Iterator[MailServer]:
     mailbox = _Mailbox()
     controller = Controller(
-        mailbox, hostname="127.0.0.1", port=_free_port(), loop=asyncio.new_event_loop()
+        mailbox, hostname="127.0.0.1", port=free_port(), loop=asyncio.new_event_loop()
     )
     controller.start()
     yield MailServer(controller, mailbox)
     controller.stop()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
