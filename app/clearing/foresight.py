@@ -78,7 +78,7 @@ def foresee(
     for group in operators:
         gathered = _facts(group, periods[group[0].operator.id], register, data, settings, now)
         for check in prechecks.run(gathered) if gathered.devices else ():
-            if check.severity is not Severity.OK:
+            if check.severity in (Severity.WARNING, Severity.BLOCKING):
                 case = _case(check, group)
                 found.setdefault((case.who, case.code, case.message), (check.severity, case))
     read = [device.read_at for device in devices if device.read_at is not None]

@@ -220,12 +220,13 @@ def test_the_check_claims_no_difference_where_nothing_was_told(
 ) -> None:
     fault = DeviceFault("device.operation_unsupported", "设备不支持该操作", "")
     refused = well(ledger=DEVICE, statistics=None, statistics_fault=fault)
-    assert refused.severity is Severity.OK
+    assert refused.severity is Severity.UNKNOWN
     assert "没有给出统计（设备不支持该操作），没有与台账核对" in refused.message
     unread = well(ledger=DEVICE, statistics=None)
+    assert unread.severity is Severity.UNKNOWN
     assert "执行时读取设备统计" in unread.message
     silent = well(ledger=DEVICE, statistics={SPECIAL: DEVICE[SPECIAL]})
-    assert silent.severity is Severity.OK
+    assert silent.severity is Severity.UNKNOWN
     assert "007 设备没有给出统计，没有核对" in silent.message
 
 
@@ -234,7 +235,7 @@ def test_before_the_run_only_what_the_ledger_has_too_many_of_is_a_difference(
 ) -> None:
     """The run brings the ledger up to date first: what it lacks by then is no difference."""
     lacking = well(ledger={}, statistics=DEVICE, ledger_current=False)
-    assert lacking.severity is Severity.OK
+    assert lacking.severity is Severity.UNKNOWN
     assert "尚缺 6 张" in lacking.message
     too_many = {**DEVICE, SPECIAL: DEVICE[SPECIAL] + Figures(Sum(1, Decimal(5)))}
     found = well(ledger=too_many, statistics=DEVICE, ledger_current=False)

@@ -181,7 +181,7 @@ def test_a_return_that_is_missing_shows_before_the_next_try(
         (found,) = (one for one in checks if one["code"] == "bureau.filed")
         return dict(found)
 
-    assert (filed()["severity"], filed()["message"]) == ("ok", "抄报后由税务端核对申报与比对")
+    assert (filed()["severity"], filed()["message"]) == ("unknown", "抄报后由税务端核对申报与比对")
     world.file(subject, "not_filed")
     request_id = world.begin(subject)
     failed = world.ended(request_id)

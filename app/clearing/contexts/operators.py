@@ -83,7 +83,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CheckItem:
-    """One pre-check: severity ok, warning or blocking; the remedy is shown unless ok.
+    """One pre-check: severity ok, unknown, warning or blocking; the remedy is shown unless ok.
 
     `evidence` is what it looked at: label and value. `device_number` is "" for what concerns none;
     `accepted` says that somebody has accepted the warning. `links` lead to what has to be dealt with.

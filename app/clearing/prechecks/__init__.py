@@ -7,7 +7,7 @@ same ones. A new check is a function of `device_checks` or `system_checks`, ente
 
 from app.clearing.prechecks.check import Check, Evidence, Severity
 from app.clearing.prechecks.facts import DeviceFacts, DeviceFault, Facts
-from app.clearing.prechecks.verdict import first_blocking, is_ok, run
+from app.clearing.prechecks.verdict import counted, first_blocking, is_ok, run
 
 __all__ = [
     "Check",
@@ -16,6 +16,7 @@ __all__ = [
     "Evidence",
     "Facts",
     "Severity",
+    "counted",
     "first_blocking",
     "is_ok",
     "run",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.clearing.prechecks.check import Check, Seen, blocking, ok, seen, warning
+from app.clearing.prechecks.check import Check, Seen, blocking, ok, seen, unknown, warning
 from app.clearing.prechecks.facts import DeviceFacts, Facts, reported_all
 from app.clearing.prechecks.wording import moment
 from app.contracts.devices import BureauState, BureauTypeView, DeviceReading
@@ -37,7 +37,8 @@ def reachable(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Chec
         evidence = seen(("税务端", fault.message), ("原始信息", fault.device_message))
         return blocking(_REACHABLE, fault.code, fault.message, evidence, remedy=fault.remedy)
     if reading.bureau_reachable is None:
-        return ok(_REACHABLE, "税务端由设备自行连接", seen(("税务端", "由设备自行连接")))
+        text = "税务端由设备自行连接"
+        return unknown(_REACHABLE, text, seen(("税务端", "由设备自行连接")))
     if not reading.bureau_reachable:
         evidence = seen(("税务端", "没有应答"))
         return blocking(_REACHABLE, "bureau.unreachable", "税务端无法访问", evidence)
@@ -47,7 +48,7 @@ def reachable(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Chec
 def filed(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     """Whether the bureau would let the wanted types be cleared. It knows once they are reported."""
     if device.bureau is None:
-        return ok(_FILED, *_not_asked(facts, device, reading))
+        return _not_asked(facts, device, reading)
     cleared = {m.invoice_type for m in reading.monitors if is_cleared(facts.period, m.lock_date)}
     wanted = device.wanted(reading) - cleared
     views = [one for one in device.bureau.types if one.invoice_type in wanted]
@@ -65,25 +66,26 @@ def filed(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
         remedy = "可能清卡已在别处办理而没有写入设备：先重新读取设备核对。"
         return warning(_FILED, text, remedy, evidence)
     if any(one.state is BureauState.NOT_REPORTED for one in views):
-        return ok(_FILED, "税务端尚未收到抄报，清卡时先上报，再由税务端核对", evidence)
+        return unknown(_FILED, "税务端尚未收到抄报，清卡时先上报，再由税务端核对", evidence)
     return ok(_FILED, "已申报，比对相符", evidence)
 
 
-def _not_asked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> tuple[str, Seen]:
-    """Why the bureau was not asked: a sentence, and what says so."""
+def _not_asked(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
+    """Why the bureau was not asked. Only a device that is cleared needs no question: it was let through."""
     fault = device.bureau_fault
     if reading.bureau_reachable is None or (
         fault is not None and fault.code == "device.operation_unsupported"
     ):
-        return "申报与比对由设备自行核对", seen(("税务端", "由设备自行核对"))
+        return unknown(_FILED, "申报与比对由设备自行核对", seen(("税务端", "由设备自行核对")))
     if fault is not None:
         text = f"没有问到税务端（{fault.message}），清卡时由税务端核对"
-        return text, seen(("税务端", fault.message))
+        return unknown(_FILED, text, seen(("税务端", fault.message)))
     if not reported_all(reading, facts.period):
-        return "抄报后由税务端核对申报与比对", seen(("抄报", f"{facts.period} 尚未抄报"))
+        evidence = seen(("抄报", f"{facts.period} 尚未抄报"))
+        return unknown(_FILED, "抄报后由税务端核对申报与比对", evidence)
     if not reading.bureau_reachable:
-        return "税务端无法访问，没有核对", seen(("税务端", "没有应答"))
-    return "本期已清卡，不再核对申报", seen(("属期", f"{facts.period} 已清卡"))
+        return unknown(_FILED, "税务端无法访问，没有核对", seen(("税务端", "没有应答")))
+    return ok(_FILED, "本期已清卡，不再核对申报", seen(("属期", f"{facts.period} 已清卡")))
 
 
 def _refused(facts: Facts, refused: Sequence[BureauTypeView], evidence: Seen) -> Check:

@@ -7,9 +7,13 @@ from app.contracts.faults import FAULTS
 
 
 class Severity(StrEnum):
-    """`blocking` stops a clearing; `warning` is shown, confirmed by hand and recorded."""
+    """`blocking` stops a clearing; `warning` is shown, confirmed by hand and recorded.
+
+    `unknown` is what nothing has looked at yet (未核对): it stops nothing and is no pass.
+    """
 
     OK = "ok"
+    UNKNOWN = "unknown"
     WARNING = "warning"
     BLOCKING = "blocking"
 
@@ -53,6 +57,11 @@ def seen(*pairs: tuple[str, object]) -> Seen:
 def ok(code: str, message: str, evidence: Seen = ()) -> Check:
     """The condition holds."""
     return Check(code, Severity.OK, message, evidence=evidence)
+
+
+def unknown(code: str, message: str, evidence: Seen = ()) -> Check:
+    """Nothing has looked at it yet; the sentence says why, or when it will be."""
+    return Check(code, Severity.UNKNOWN, message, evidence=evidence)
 
 
 def warning(code: str, message: str, remedy: str, evidence: Seen = ()) -> Check:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from app.clearing import words
-from app.clearing.prechecks.check import Check, ok, seen, warning
+from app.clearing.prechecks.check import Check, ok, seen, unknown, warning
 from app.clearing.prechecks.facts import DeviceFacts, Facts
 from app.contracts.devices import DeviceReading, InvoiceType
 from app.core.money import yuan
@@ -32,15 +32,17 @@ def statistics(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Che
     ]
     if differing:
         return warning(_CODE, f"台账与设备统计不符：{'；'.join(differing)}", _REMEDY, evidence)
-    return ok(_CODE, _agreed(facts, device, given, silent), evidence)
+    missing = 0 if device.ledger_current else _missing(device, given)
+    text = _agreed(facts, device, given, silent, missing)
+    return (unknown if silent or missing else ok)(_CODE, text, evidence)
 
 
 def _not_given(device: DeviceFacts) -> Check:
     fault = device.statistics_fault
     if fault is None:
-        return ok(_CODE, "执行时读取设备统计，再与台账核对", seen(("设备统计", "尚未读取")))
+        return unknown(_CODE, "执行时读取设备统计，再与台账核对", seen(("设备统计", "尚未读取")))
     evidence = seen(("设备统计", fault.message), ("设备返回", fault.device_message))
-    return ok(_CODE, f"设备没有给出统计（{fault.message}），没有与台账核对", evidence)
+    return unknown(_CODE, f"设备没有给出统计（{fault.message}），没有与台账核对", evidence)
 
 
 def _difference(device: DeviceFacts, kind: InvoiceType, shown: Figures) -> Iterator[str]:
@@ -57,21 +59,26 @@ def _difference(device: DeviceFacts, kind: InvoiceType, shown: Figures) -> Itera
 
 
 def _agreed(
-    facts: Facts, device: DeviceFacts, given: list[InvoiceType], silent: list[InvoiceType]
+    facts: Facts,
+    device: DeviceFacts,
+    given: list[InvoiceType],
+    silent: list[InvoiceType],
+    missing: int,
 ) -> str:
     if not given:
         return "设备没有给出所清票种的统计，没有与台账核对"
     rest = f"；{'、'.join(silent)} 设备没有给出统计，没有核对" if silent else ""
+    if missing:
+        return f"台账尚缺 {missing} 张，执行时先从设备补齐，再与设备统计核对{rest}"
     if not device.ledger_current:
-        missing = sum(
-            device.statistics[kind].count - device.ledger.get(kind, Figures()).count
-            for kind in given
-            if device.statistics
-        )
-        if missing:
-            return f"台账尚缺 {missing} 张，执行时先从设备补齐，再与设备统计核对{rest}"
         return f"张数与设备统计一致，执行时再核对金额{rest}"
     return f"{facts.period} 台账与设备统计一致{rest}"
+
+
+def _missing(device: DeviceFacts, given: list[InvoiceType]) -> int:
+    """How many invoices of these types the ledger still waits for."""
+    shown = device.statistics or {}
+    return sum(shown[kind].count - device.ledger.get(kind, Figures()).count for kind in given)
 
 
 def _sides(device: DeviceFacts, kind: InvoiceType, shown: Figures) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """All checks run, and what follows from them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from app.clearing.prechecks.check import Check, Severity
@@ -7,11 +8,25 @@ from app.clearing.prechecks.device_checks import of_device
 from app.clearing.prechecks.facts import Facts
 from app.clearing.prechecks.system_checks import of_system
 
+_OTHERS = {
+    Severity.BLOCKING: "未通过",
+    Severity.WARNING: "需留意",
+    Severity.UNKNOWN: "未核对",
+}
+
 
 def run(facts: Facts) -> list[Check]:
     """All checks, those of each device first, in the order a person would look."""
     checks = [check for device in facts.devices for check in of_device(facts, device)]
     return checks + of_system(facts)
+
+
+def counted(checks: Sequence[Check]) -> str:
+    """How many passed, and how many did not or were not looked at: each is counted once."""
+    counts = Counter(check.severity for check in checks)
+    said = [f"{counts[Severity.OK]} 项检查通过"]
+    said += [f"{counts[kind]} 项{words}" for kind, words in _OTHERS.items() if counts[kind]]
+    return "，".join(said)
 
 
 def is_ok(checks: Sequence[Check]) -> bool:

@@ -184,6 +184,4 @@ def _end(
         named = "（已确认）" if check.code in request.accepted_warnings else ""
         progress.note(session, request, f"需留意：{check.message}{named}", at, level="warning")
     register.prepare(session, request, readings, at=at)
-    passed = f"{len(checks) - len(warnings)} 项检查通过"
-    text = passed + (f"，{len(warnings)} 项需留意" if warnings else "")
-    progress.end_stage(session, request, Stage.INIT, text, at)
+    progress.end_stage(session, request, Stage.INIT, prechecks.counted(checks), at)

@@ -185,6 +185,13 @@ CHECKS = (
         device_number="661814461322",
         evidence=(("属期", "2026-11"), ("票种 004", "已申报，比对相符")),
     ),
+    CheckItem(
+        "unknown",
+        "台账尚缺 2 张，执行时先从设备补齐，再与设备统计核对",
+        code="ledger.statistics",
+        device_number="661814461322",
+        evidence=(("004 台账", "1 张"), ("004 设备统计", "3 张")),
+    ),
     CheckItem("ok", "没有未开完的发票", device_number="661814461322"),
     CheckItem("ok", "本期尚未清卡", device_number="661814461322"),
     CheckItem(
