@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -126,10 +126,33 @@ def _lie(rig: Rig, case: Case, request: dict[str, Any]) -> str:
             return f"succeeded, but the device says {device['cleared_counts']}"
         if len(succeeded) != 1 or succeeded[0]["lock_date_after"] != device["lock_date"]:
             return f"{len(succeeded)} records of success, lock date {device['lock_date']}"
-        return ""
+        return untrue_outcome(request, succeeded[0], device["cleared_counts"])
     if succeeded:
         return "failed, but a record says succeeded"
-    return "" if request["error"] else "failed without a reason"
+    if not request["error"]:
+        return "failed without a reason"
+    return untrue_outcome(request, None, device["cleared_counts"])
+
+
+def untrue_outcome(
+    request: Mapping[str, Any], record: Mapping[str, Any] | None, counts: Mapping[str, int]
+) -> str:
+    """What request and record say that it came to, where the device's count of clearings says otherwise.
+
+    Every device of a trial is cleared by its one request, all types of it: a success is `cleared`, never
+    `already` (a clearing whose answer got lost is the request's own) and never `partial`. A failed request
+    has come to nothing, or to `partial` where the device took the clearing of some type.
+    """
+    said = [request["outcome"]] + ([] if record is None else [record["outcome"]])
+    taken = {kind for kind in TYPES if counts.get(kind)}
+    if request["state"] == "succeeded":
+        truths, told = {"cleared"}, {one["invoice_type"] for one in request["cleared"] or ()}
+        if told != taken:
+            return f"says {sorted(told)} were cleared, the device took {sorted(taken)}"
+    else:
+        truths = {None, "partial"} if taken else {None}
+    untrue = [one for one in said if one not in truths]
+    return f"outcome {untrue[0]}, the device took {sorted(taken)}" if untrue else ""
 
 
 def verify_whole(rig: Rig, tally: Tally, part: str) -> None:

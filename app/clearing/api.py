@@ -3,20 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Query, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.accounts.deps import (
     ClearingParticipant,
     ClearingRequester,
-    ClearingRetrier,
     ClearingReviewer,
     Reader,
 )
 from app.accounts.presence import Present
 from app.accounts.principal import Principal
-from app.accounts.service.step_up import verify_step_up
 from app.clearing import live, prechecks, queries
 from app.clearing.check_schemas import CheckPublic, KeptCheckPublic, PreChecksPublic
 from app.clearing.choice_schemas import ChoiceQuery
@@ -26,6 +24,7 @@ from app.clearing.deps import (
     ExaminerDep,
     Executing,
     FollowedFrom,
+    SteppedUpRetrier,
     VisibleRequest,
 )
 from app.clearing.models import ClearingRequest
@@ -156,23 +155,6 @@ def reject_request(
     request = queries.request_for_change(session, request_id, principal)
     review.reject(session, request, principal=principal, comment=body.comment, clock=clock)
     return request_public(session, request)
-
-
-def _retrier(
-    principal: ClearingRetrier,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    body: ExecuteBody | None = None,
-) -> Principal:
-    """Whoever may retry, asked for the password again; an API key has its scope instead."""
-    verify_step_up(
-        database, principal, body.password if body else "", settings=settings, clock=clock
-    )
-    return principal
-
-
-SteppedUpRetrier = Annotated[Principal, Depends(_retrier)]
 
 
 def _accept(

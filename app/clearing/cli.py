@@ -1,7 +1,8 @@
 """`qingka clear`: clear from a shell with a progress bar."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 from app.accounts.principal import at_the_shell
 from app.clearing import effects_text, preview, queries
 from app.clearing.effects import Choice
-from app.clearing.errors import WarningsNotAccepted
+from app.clearing.errors import ChecksBlocking, WarningsNotAccepted
+from app.clearing.examination import Examiner
 from app.clearing.models import ClearingRequest
 from app.clearing.schemas import RequestCreate
 from app.clearing.service import start
@@ -22,6 +24,7 @@ from app.core.db import Database, Session
 from app.core.forms import form_messages
 from app.core.hooks import HookPoint
 from app.core.installation import opened
+from app.devices.connections import AgentClients
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
 from app.settings import Settings, load_settings
@@ -59,7 +62,7 @@ def clear(
         bool, typer.Option("--preview", help="只显示将会发生什么，不执行")
     ] = False,
 ) -> None:
-    """清卡并显示进度；退出码：0 成功，1 失败，3 结果待查。"""
+    """清卡并显示进度；退出码：0 成功，1 失败或有检查未通过（不保存申请），3 结果待查。"""
     settings = load_settings()
     with opened(settings) as database:
         wanted = {
@@ -103,7 +106,11 @@ def _remedy(request: ClearingRequest) -> str:
     """What to do about a failure, as it is done from a shell."""
     if request.error_code != WarningsNotAccepted.code:
         return request.error_remedy or ""
-    options = " ".join(f"--accept {one['code']}" for one in request.open_warnings)
+    return _accepting([one["code"] for one in request.open_warnings])
+
+
+def _accepting(codes: Iterable[str]) -> str:
+    options = " ".join(f"--accept {code}" for code in dict.fromkeys(codes))
     return f"阅读提醒；可以继续的，加上 {options} 再次运行。设备尚未有任何改动。"
 
 
@@ -120,8 +127,22 @@ def _preview(database: Database, code: str, wanted: dict[str, Any]) -> None:
 def _start(
     database: Database, settings: Settings, code: str, wanted: dict[str, Any]
 ) -> tuple[UUID, start.Start]:
-    with _told(), database.transaction() as session:
-        data = _order(session, code, wanted)
+    shell = at_the_shell()
+    with _told():
+        with database.reading() as session:
+            data = _order(session, code, wanted)
+            planned = start.plan(session, data, principal=shell, settings=settings, now=utc_now())
+        # As the page does: what is known to come to nothing is said, and nothing is kept.
+        agents = AgentClients(database, settings)
+        examiner = Examiner(database, agents, settings, utc_now)
+        asyncio.run(examiner.require_startable(data.operator_id, shell, data, planned))
+        return _submit(database, settings, data)
+
+
+def _submit(
+    database: Database, settings: Settings, data: RequestCreate
+) -> tuple[UUID, start.Start]:
+    with database.transaction() as session:
         request, decided = start.submit_and_begin(
             session, data, principal=at_the_shell(), settings=settings, clock=utc_now, proven=False
         )
@@ -145,10 +166,25 @@ def _told() -> Iterator[None]:
         for field, message in form_messages(error).items():
             typer.echo(f"{field}: {message}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
+    except ChecksBlocking as error:
+        _say(error, [(one.code, one.message, one.remedy) for one in error.checks])
+        raise typer.Exit(EXIT_FAILED) from error
+    except WarningsNotAccepted as error:
+        _say(error, error.warnings)
+        typer.echo(f"  → {_accepting([code for code, *_ in error.warnings])}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
     except QingkaError as error:
         typer.echo(f"{error.code}: {error.detail}", err=True)
         typer.echo(f"  → {error.remedy}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
+
+
+def _say(error: QingkaError, found: Iterable[tuple[str, str, str]]) -> None:
+    """Each check that stands against it on a line of its own, with what to do."""
+    typer.echo(f"{error.code}: {error.title}，没有保存申请，设备没有任何改动", err=True)
+    for code, message, remedy in found:
+        typer.echo(f"  {message}（{code}）", err=True)
+        typer.echo(f"    → {remedy}", err=True)
 
 
 def _follow(database: Database, request_id: UUID) -> RequestState:

@@ -3,12 +3,19 @@
 The checks read devices and the password commits by itself, so both come before the route's transaction.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingReviewer, Reader
+from app.accounts.deps import (
+    ClearingExecutor,
+    ClearingRequester,
+    ClearingRetrier,
+    ClearingReviewer,
+    Reader,
+)
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import queries
@@ -125,21 +132,40 @@ async def _approving(
 Approving = Annotated[Principal, Depends(_approving)]
 
 
-def _stepped_up(
-    principal: ClearingExecutor,
+def _step_up(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
     body: ExecuteBody | None = None,
-) -> Principal:
-    """The principal, asked for the password again; an API key has its scope instead."""
-    verify_step_up(
-        database, principal, body.password if body else "", settings=settings, clock=clock
-    )
-    return principal
+) -> Callable[[Principal], Principal]:
+    """Asks a principal for the password again; an API key has its scope instead."""
+
+    def prove(principal: Principal) -> Principal:
+        verify_step_up(
+            database, principal, body.password if body else "", settings=settings, clock=clock
+        )
+        return principal
+
+    return prove
+
+
+StepUp = Annotated[Callable[[Principal], Principal], Depends(_step_up)]
+
+
+def _stepped_up(principal: ClearingExecutor, prove: StepUp) -> Principal:
+    return prove(principal)
 
 
 SteppedUp = Annotated[Principal, Depends(_stepped_up)]
+"""Whoever may execute, asked for the password again."""
+
+
+def _stepped_up_retrier(principal: ClearingRetrier, prove: StepUp) -> Principal:
+    return prove(principal)
+
+
+SteppedUpRetrier = Annotated[Principal, Depends(_stepped_up_retrier)]
+"""Whoever may retry, asked for the password again."""
 
 
 async def _executing(

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from app.accounts.principal import SYSTEM, Principal
-from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.contracts.periods import Period
@@ -16,7 +15,7 @@ from app.core.clock import local_date
 from app.core.db import Session
 from app.core.etags import require_match
 from app.errors import Conflict
-from app.invoices import queries
+from app.invoices import queries, trail
 from app.invoices.models import Invoice
 from app.invoices.schemas import DraftIssue, InvoiceCreate
 
@@ -78,7 +77,7 @@ def become(
     except sa.exc.IntegrityError as error:
         raise InvoiceExists from error
     details: dict[str, JSON] = {"before": before, **content(draft)}
-    _record(session, draft.id, AuditAction.INVOICE_ISSUED, principal, at, details)
+    trail.record(session, draft.id, AuditAction.INVOICE_ISSUED, principal, at, details)
     return draft
 
 
@@ -127,23 +126,4 @@ def _remove(session: Session, draft: Invoice, principal: Principal, at: datetime
     details = content(draft)
     session.delete(draft)
     session.flush()
-    _record(session, draft.id, AuditAction.INVOICE_DELETED, principal, at, details)
-
-
-def _record(
-    session: Session,
-    invoice_id: UUID,
-    action: AuditAction,
-    principal: Principal,
-    at: datetime,
-    details: Mapping[str, JSON],
-) -> None:
-    audit.record(
-        session,
-        actor=principal.actor,
-        action=action,
-        object_type="invoice",
-        object_id=invoice_id,
-        at=at,
-        details=details,
-    )
+    trail.record(session, draft.id, AuditAction.INVOICE_DELETED, principal, at, details)

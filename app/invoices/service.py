@@ -1,6 +1,6 @@
 """Use cases of the ledger: add, import from a device, mark as cleared, correct by hand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +13,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from app.accounts.principal import Principal
-from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.contracts.devices import DeviceInvoice, InvoiceType
@@ -27,7 +26,7 @@ from app.devices import queries as devices_queries
 from app.devices.agent_client import AgentFault
 from app.devices.models import Device, DeviceState
 from app.errors import Conflict, Invalid, NotFound
-from app.invoices import drafts, queries, total_queries
+from app.invoices import drafts, queries, total_queries, trail
 from app.invoices.drafts import InvoiceExists
 from app.invoices.models import ClearingStatus, Invoice
 from app.invoices.schemas import InvoiceCreate, InvoiceUpdate
@@ -80,7 +79,7 @@ def create_invoice(
     except sa.exc.IntegrityError as error:
         raise InvoiceExists from error
     details = data.model_dump(mode="json", exclude_defaults=True)
-    _audit(session, invoice.id, AuditAction.INVOICE_CREATED, principal, at, details)
+    trail.record(session, invoice.id, AuditAction.INVOICE_CREATED, principal, at, details)
     return invoice
 
 
@@ -114,7 +113,7 @@ def change_clearing_status(
         }
     )
     session.flush()
-    _audit(session, invoice.id, AuditAction.INVOICE_CHANGED, principal, at, details)
+    trail.record(session, invoice.id, AuditAction.INVOICE_CHANGED, principal, at, details)
     return invoice
 
 
@@ -259,22 +258,3 @@ def uploads_left(session: Session, device_id: UUID) -> str | None:
     """Stands against retiring a device (product.md section 5, rule 15)."""
     count = queries.count_not_uploaded(session, [device_id])
     return f"还有 {count} 张发票尚未上传" if count else None
-
-
-def _audit(
-    session: Session,
-    invoice_id: UUID,
-    action: AuditAction,
-    principal: Principal,
-    at: datetime,
-    details: Mapping[str, JSON],
-) -> None:
-    audit.record(
-        session,
-        actor=principal.actor,
-        action=action,
-        object_type="invoice",
-        object_id=invoice_id,
-        at=at,
-        details=details,
-    )

@@ -158,6 +158,44 @@ def test_a_past_moment_and_two_different_days_are_refused(
     assert _requests(office) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"clearing_date": "2026-11-17"}, "clearing_date"),
+        ({"scheduled_for": "2026-11-17T00:10:00+08:00"}, "scheduled_for"),
+        ({"clearing_date": "2026-11-16"}, None),
+        ({"scheduled_for": "2026-11-16T23:50:00+08:00"}, None),
+    ],
+)
+def test_a_day_on_which_the_device_would_be_locked_is_refused(
+    office: "Office", changes: dict[str, Any], field: str | None
+) -> None:
+    """Lock date 11-16: on that day it still issues, from the next on it does not."""
+    subject = office.operator()
+    if field is None:
+        office.submit(subject, **changes)
+        return
+    with pytest.raises(moments.AfterLock) as refused:
+        office.submit(subject, **changes)
+    assert set(refused.value.errors) == {field}
+    assert "锁死日期 2026-11-16" in str(refused.value)
+    assert _requests(office) == []
+
+
+def test_a_device_that_is_overdue_is_cleared_on_any_day(office: "Office") -> None:
+    subject = office.operator()
+    office.clock.move(days=10)
+    assert office.state(office.submit(subject, clearing_date="2026-11-23"))
+
+
+def test_a_batch_names_the_devices_that_would_be_locked(office: "Office") -> None:
+    subjects = [office.operator() for _ in range(4)]
+    at = datetime(2026, 11, 17, 1, tzinfo=UTC)
+    with pytest.raises(moments.AfterLock, match="等 4 台"):
+        office.open_batch(*subjects, principal=SYSTEM, scheduled_for=at)
+    assert _requests(office) == []
+
+
 def test_the_minute_that_runs_is_not_past(office: "Office") -> None:
     office.clock.move(seconds=40)
     request_id = office.submit(office.operator(), scheduled_for="2026-11-10T10:00:00+08:00")
@@ -341,22 +379,37 @@ def test_a_key_that_may_execute_leaves_that_to_the_next_call(
     assert (done.status_code, done.json()["reviewed_by"]) == (202, None)
 
 
+@pytest.mark.parametrize(
+    ("day", "code", "said"),
+    [
+        ("2026-11-09", "clearing.date", "清卡日期 2026-11-09 已经过去，今天是 2026-11-10"),
+        ("2026-11-17", "clearing.date_after_lock", "清卡日期 2026-11-17 晚于锁死日期"),
+    ],
+)
 @pytest.mark.parametrize("page", [True, False])
-def test_the_api_and_the_page_refuse_a_past_clearing_date_at_its_field(
-    office: "Office", client: TestClient, clerk: Principal, no_looking: None, page: bool
+def test_the_api_and_the_page_refuse_a_wrong_clearing_date_at_its_field(
+    office: "Office",
+    client: TestClient,
+    clerk: Principal,
+    no_looking: None,
+    page: bool,
+    day: str,
+    code: str,
+    said: str,
 ) -> None:
     subject = office.operator()
     if page:
-        refused = _post_page(client, subject, clearing_date="2026-11-09")
-        assert "清卡日期 2026-11-09 已经过去，今天是 2026-11-10" in refused.text
+        refused = _post_page(client, subject, clearing_date=day)
+        assert said in refused.text
     else:
         body = {
             "operator_id": str(subject.operator_id),
             "period": DUE,
             "reason": "按期清卡",
-            "clearing_date": "2026-11-09",
+            "clearing_date": day,
         }
         refused = client.post("/api/v1/clearing-requests", json=body)
+        assert refused.json()["code"] == code
         assert list(refused.json()["errors"]) == ["clearing_date"]
     assert refused.status_code == 422
     assert _requests(office) == []

@@ -18,7 +18,7 @@ SERVED = ("server", "no server")
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
-    return new_shared_world(devices=8)
+    return new_shared_world(devices=10)
 
 
 @pytest.fixture(params=SERVED)
@@ -70,6 +70,20 @@ def test_exit_1_says_why(world: "World", served: bool) -> None:
     assert done.returncode == 1
     assert "bureau.not_filed" in done.stderr
     assert "先完成本期纳税申报" in done.stderr
+    assert not world.simulation.cleared(subject.number)
+
+
+def test_what_a_check_sees_beforehand_is_said_and_nothing_is_kept(
+    world: "World", served: bool
+) -> None:
+    subject = world.subject()
+    world.simulation.patch(subject.number, clock_offset_seconds=-25 * 3600)
+    done = _while_served(world, served, lambda: _clear(world, subject))
+    assert done.returncode == 1
+    assert "clearing.blocked" in done.stderr
+    assert "device.clock" in done.stderr
+    assert "→" in done.stderr
+    assert not world.get("/clearing-requests", operator_id=subject.operator_id)["items"]
     assert not world.simulation.cleared(subject.number)
 
 

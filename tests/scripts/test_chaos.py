@@ -1,11 +1,17 @@
 """The counting programs count right: plans follow from the seed, broken promises are found and named."""
 
+from typing import Any
+
+import pytest
+
 from app.agent.virtual.faults import SCOPES, FaultName
 from scripts.chaos import chance
 from scripts.chaos_faults import STAGES, cells
 from scripts.chaos_kills import MOMENTS, VICTIMS, plan
 from scripts.chaos_pauses import BEFORE_WRITING
 from scripts.chaos_tally import Tally
+from scripts.chaos_truth import untrue_outcome
+from tests.e2e.harness import TYPES
 
 
 def test_the_plan_follows_from_the_seed() -> None:
@@ -53,3 +59,32 @@ def test_a_pause_comes_in_every_stage_and_at_every_boundary_but_the_last_reading
     assert {one.message for one in BEFORE_WRITING} == {
         one.message for one in MOMENTS if one.name != "confirmed, reading again"
     }
+
+
+ALL, NONE = dict.fromkeys(TYPES, 1), dict.fromkeys(TYPES, 0)
+ONE = NONE | {TYPES[0]: 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "recorded", "counts", "true"),
+    [
+        ("succeeded", "cleared", "cleared", ALL, True),
+        ("succeeded", "already", "cleared", ALL, False),
+        ("succeeded", "cleared", "already", ALL, False),
+        ("succeeded", "partial", "partial", ALL, False),
+        ("succeeded", None, "cleared", ALL, False),
+        ("succeeded", "cleared", "cleared", ONE, False),
+        ("failed", None, None, NONE, True),
+        ("failed", "partial", None, ONE, True),
+        ("failed", "partial", None, NONE, False),
+        ("failed", "already", None, ONE, False),
+        ("failed", "cleared", None, ALL, False),
+    ],
+)
+def test_an_outcome_the_device_does_not_bear_out_is_named(
+    state: str, said: str | None, recorded: str | None, counts: dict[str, int], *, true: bool
+) -> None:
+    told = [{"invoice_type": kind} for kind in TYPES]
+    request: dict[str, Any] = {"state": state, "outcome": said, "cleared": told}
+    record = {"outcome": recorded} if state == "succeeded" else None
+    assert (untrue_outcome(request, record, counts) == "") is true

@@ -45,14 +45,18 @@ def plan(
 ) -> Plan:
     """Find out whom a batch would be about, before anything is written. Changes nothing.
 
-    Raises NotFound for an operator this principal does not see, and WarningsNotAccepted for what the register
-    shows beforehand, one of each kind.
+    Raises NotFound for an operator this principal does not see, DateRefused and AfterLock for a day that
+    is past or on which a device would be locked, and WarningsNotAccepted for what the register shows
+    beforehand, one of each kind.
     """
     now = clock()
     moments.require_ahead(data, now)
     chosen = operators_of(session, data, principal=principal, clock=clock)
     if len(operators_queries.visible_among(session, chosen, principal)) < len(chosen):
         raise NotFound("没有这个操作员")
+    owned = queries.batch_results.devices_of_operators(session, chosen, principal)
+    locks = ((one.device.number, one.device.lock_date) for one in owned)
+    moments.require_before_lock(data, locks, now)
     operator_ids = queries.orders.operators_subs_first(session, chosen)
     accepted = _accepted(session, operator_ids, principal, settings, now, data)
     decided = decide(session, operator_ids, data, principal, settings, now)

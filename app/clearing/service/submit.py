@@ -46,7 +46,8 @@ def submit_request(
     `batch_id`: of which batch it is one; part of what the audit record vouches for, so never set later.
 
     Raises AlreadyCleared when every device is cleared for the period, ClearingInProgress when one of
-    them is held by an open request, NotDue for a month that has not ended, NotFirst for a first clearing
+    them is held by an open request, NotDue for a month that has not ended, DateRefused
+    and AfterLock for a day that is past or on which a device would be locked, NotFirst for a first clearing
     of a device that was cleared before.
     """
     now = clock()
@@ -102,6 +103,7 @@ def require_submittable(
         raise NotDue(errors={"period": "该月份尚未结束"})
     moments.require_ahead(data, now)
     devices = _devices_to_clear(session, operator, data, now)
+    moments.require_before_lock(data, ((one.number, one.lock_date) for one in devices), now)
     if data.mode is Mode.FIRST:
         _require_never_cleared(session, devices)
     holding.require_free(session, [device.id for device in devices], principal=principal)
