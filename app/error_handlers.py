@@ -1,7 +1,6 @@
 """Renders the one hierarchy of errors twice: as problem+json (RFC 9457) and as a page."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
 from app.accounts import kept_forms
+from app.accounts.deps import principal_of, session_principal
 from app.core.logging import get_logger
+from app.core.messages import message
 from app.core.problems import problem
 from app.core.templating import redirect, render
 from app.core.web import clock_of, settings_of, wants_html
@@ -43,6 +44,9 @@ def respond(request: Request, error: QingkaError) -> Response:
         return RedirectResponse(_login_path(request), status_code=303)
     if error.page_redirect:
         return RedirectResponse(error.page_redirect, status_code=303)
+    if error.status < 500 and principal_of(request) is None:
+        # No route asked who this is: an unknown address, a body that was refused.
+        request.state.principal = session_principal(request)
     page = ErrorPage(
         error.status, error.code, error.title, error.detail, error.remedy, error.errors
     )
@@ -103,7 +107,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> Response:
-        return respond(request, Invalid(errors=field_messages(error.errors())))
+        if wants_html(request) and any(item["loc"][0] == "path" for item in error.errors()):
+            return respond(request, NotFound())  # nobody types an id: the link is wrong or old
+        return respond(
+            request, Invalid(errors=field_messages(error.errors(), values=not wants_html(request)))
+        )
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
@@ -118,14 +126,13 @@ def install(app: FastAPI) -> None:
 def _as_known(error: HTTPException) -> QingkaError:
     known: QingkaError = NotFound() if error.status_code == 404 else QingkaError()
     if error.status_code != 404:
-        phrase = HTTPStatus(error.status_code).phrase
         known = type(
             "HttpError",
             (QingkaError,),
             {
                 "status": error.status_code,
                 "code": f"http.{error.status_code}",
-                "title": phrase,
+                "title": _HTTP.get(error.status_code, "请求无法处理"),
                 "remedy": "请检查请求的地址与方法。",
             },
         )()
@@ -133,23 +140,15 @@ def _as_known(error: HTTPException) -> QingkaError:
     return known
 
 
-def field_messages(errors: Any) -> dict[str, str]:
+_HTTP = {400: "请求的格式有误", 405: "这个地址不能这样使用", 413: "提交的内容过大"}
+
+
+def field_messages(errors: Any, *, values: bool) -> dict[str, str]:
     """Field → message of pydantic's errors; the place (`body`, `query`) is left out."""
     messages: dict[str, str] = {}
     for item in errors:
         place = [
             str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")
         ]
-        messages.setdefault(".".join(place) or "body", _message(item))
+        messages.setdefault(".".join(place) or "body", message(item, values=values))
     return messages
-
-
-def _message(item: dict[str, Any]) -> str:
-    kind = str(item["type"])
-    if kind == "missing":
-        return "必填"
-    if kind == "value_error":
-        return str(item["msg"]).removeprefix("Value error, ")
-    if kind in ("enum", "literal_error"):
-        return f"只能是：{item.get('ctx', {}).get('expected', '')}"
-    return str(item["msg"])

@@ -82,6 +82,7 @@ FEATURES = (
         menu=(
             MenuItem("系统设置", 30, "账号", "/settings/accounts", Permission.ADMIN),
             MenuItem("系统设置", 40, "API 密钥", "/settings/api-keys", Permission.ADMIN),
+            MenuItem("其他", 5, "我的账号", "/account"),
         ),
     ),
     Feature(

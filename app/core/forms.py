@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from app.core.clock import SHANGHAI
+from app.core.messages import message
 from app.core.page_parts import Pager
 from app.core.pagination import PageRequest
 from app.errors import Invalid
@@ -55,23 +56,5 @@ def form_messages(error: ValidationError) -> dict[str, str]:
     messages: dict[str, str] = {}
     for item in error.errors():
         field = str(item["loc"][0]) if item["loc"] else "form"
-        messages.setdefault(field, _message(item["type"], str(item["msg"])))
+        messages.setdefault(field, message(item))
     return messages
-
-
-_TEXTS = {
-    "missing": "必填",
-    "string_too_short": "必填",
-    "string_too_long": "太长了",
-    "string_pattern_mismatch": "格式不正确",
-    "date_from_datetime_parsing": "日期格式不正确",
-    "date_parsing": "日期格式不正确",
-    "datetime_parsing": "时间格式不正确",
-    "datetime_from_date_parsing": "时间格式不正确",
-    "enum": "请选择列表中的一项",
-    "uuid_parsing": "请选择列表中的一项",
-}
-
-
-def _message(kind: str, text: str) -> str:
-    return _TEXTS.get(kind, text.removeprefix("Value error, "))

@@ -61,7 +61,7 @@ def list_devices(
         principal=principal,
         page=page,
         q=q,
-        state=state,
+        states=(state,) if state else (),
         kind=kind,
         enterprise_id=enterprise_id,
         operator_id=operator_id,

@@ -1,7 +1,7 @@
 """Every select of devices and agents. A principal limited to some enterprises sees only these devices."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -140,15 +140,18 @@ def list_devices(
     principal: Principal,
     page: PageRequest,
     q: str | None = None,
-    state: DeviceState | None = None,
+    states: Collection[DeviceState] = (),
+    locked_on: date | None = None,
     kind: DeviceKind | None = None,
     enterprise_id: UUID | None = None,
     operator_id: UUID | None = None,
     agent_id: UUID | None = None,
 ) -> Page[DeviceRow]:
-    """Devices by number; `q` is part of the number, or of the name of taxpayer or operator."""
+    """Devices by number; `q` is part of the number, or of the name of taxpayer or operator.
+
+    `locked_on`: only those that say they are locked, or whose lock date is before this day.
+    """
     equal: list[tuple[Mapped[Any], object]] = [
-        (col(Device.state), state),
         (col(Device.kind), kind),
         (col(Device.enterprise_id), enterprise_id),
         (col(Device.operator_id), operator_id),
@@ -160,6 +163,8 @@ def list_devices(
         .join(Enterprise, col(Enterprise.id) == col(Device.enterprise_id))
         .where(within(principal, col(Device.enterprise_id)))
         .where(*(column == value for column, value in equal if value is not None))
+        .where(col(Device.state).in_(states) if states else sa.true())
+        .where(_locked(locked_on) if locked_on else sa.true())
         .where(*(_has_word(word) for word in (q or "").replace("\x00", " ").split()))
         .where(*_later(page))
         .order_by(col(Device.number), col(Device.id))
@@ -170,6 +175,11 @@ def list_devices(
     more = len(rows) > page.limit
     cursor = encode_cursor(items[-1].device.number, items[-1].device.id.hex) if more else None
     return Page(items=items, next_cursor=cursor)
+
+
+def _locked(day: date) -> sa.ColumnElement[bool]:
+    past = sa.and_(col(Device.lock_date) < day, col(Device.state) != DeviceState.RETIRED)
+    return sa.or_(col(Device.state) == DeviceState.LOCKED, past)
 
 
 def count_connected(session: Session, *, principal: Principal) -> tuple[int, int]:

@@ -14,6 +14,14 @@ function show(kind, { id, state }) {
   }
 }
 
+function lock({ id, state }) {
+  if (state !== "locked") return;
+  const badge = live.querySelector("template[data-locked]");
+  for (const place of document.querySelectorAll(`[data-clearing="${CSS.escape(id)}"]`)) {
+    place.replaceChildren(badge.content.cloneNode(true));
+  }
+}
+
 function listen() {
   const address = new URL(live.dataset.live, location.href);
   if (seen) address.searchParams.set("after", seen);
@@ -21,7 +29,9 @@ function listen() {
   for (const kind of ["device", "agent", "seen"]) {
     source.addEventListener(kind, (event) => {
       seen = event.lastEventId;
-      if (kind !== "seen") show(kind, JSON.parse(event.data));
+      if (kind === "seen") return;
+      show(kind, JSON.parse(event.data));
+      if (kind === "device") lock(JSON.parse(event.data));
     });
   }
 }

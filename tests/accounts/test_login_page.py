@@ -102,3 +102,16 @@ def test_nothing_changes_by_get(browse: Browse, make_account: MakeAccount) -> No
     client = browse("anna")
     assert client.get("/logout").status_code == 405
     assert client.get("/page").status_code == 200
+
+
+def test_an_unknown_address_leads_home_who_is_signed_in_and_others_to_the_form(
+    browse: Browse, make_account: MakeAccount
+) -> None:
+    make_account("anna")
+    mine = browse("anna").get("/nowhere/at-all")
+    assert mine.status_code == 404
+    assert "返回首页" in mine.text
+    assert 'href="/login"' not in mine.text
+    stranger = browse().get("/nowhere/at-all")
+    assert stranger.status_code == 404
+    assert 'href="/login"' in stranger.text

@@ -20,7 +20,7 @@ from app.devices import queries, service
 from app.devices.agent_client import AgentFault
 from app.devices.contexts import Change, DevicePage, MonitorRow
 from app.devices.models import Device, DeviceMonitor, DeviceState
-from app.devices.pages.list import clearing_state
+from app.devices.pages.list import clearing_state, connection_state
 from app.devices.states import clock_now, type_state
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
@@ -28,7 +28,7 @@ from app.operators.models import Operator
 router = Router(prefix="/devices/{device_id}")
 
 _SHOWN_AS_KEPT = {
-    *("number", "kind", "state", "machine_no", "clock_at", "clock_drift_seconds", "read_at"),
+    *("number", "kind", "machine_no", "clock_at", "clock_drift_seconds", "read_at"),
     *("last_reported_at", "last_cleared_at", "lock_date", "fault_code", "fault_message"),
 }
 
@@ -107,6 +107,7 @@ def build(
     return DevicePage(
         **device.model_dump(include=_SHOWN_AS_KEPT),
         id=str(device.id),
+        state=connection_state(device.state),
         clearing_state=clearing_state(device, monitors, now),
         enterprise=enterprise.name,
         tax_no=enterprise.tax_no,

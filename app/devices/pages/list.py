@@ -21,7 +21,7 @@ from app.core.web import ClockDep, Paging, Reading
 from app.devices import queries
 from app.devices.contexts import DeviceRow, DevicesPage
 from app.devices.models import Device, DeviceMonitor, DeviceState
-from app.devices.states import clock_now, type_state, worst
+from app.devices.states import TypeState, clock_now, type_state, worst
 from app.enterprises.filtering import MOST_TEXT, Links, chosen
 
 router = Router()
@@ -34,6 +34,11 @@ _LABELS = {
     "fault": "故障",
     "retired": "已注销",
 }
+_STATES: dict[DeviceState, tuple[DeviceState, ...]] = {
+    DeviceState.CONNECTED: (DeviceState.CONNECTED, DeviceState.LOCKED),
+    DeviceState.LOCKED: (),
+}
+"""What the words of a filter mean where the state of a device is not the same: see `connection_state`."""
 
 
 @router.get("/devices")
@@ -59,7 +64,8 @@ def device_list(
             principal=principal,
             page=paging,
             q=q,
-            state=state,
+            states=_STATES.get(state, (state,)) if state else (),
+            locked_on=local_date(clock()) if state is DeviceState.LOCKED else None,
             enterprise_id=of.enterprise_id,
         )
     )
@@ -79,8 +85,15 @@ def device_list(
     return render(request, "devices/list.html", page)
 
 
+def connection_state(state: DeviceState) -> DeviceState:
+    """What stands under 连接: a locked device is connected; that it is locked is another fact."""
+    return DeviceState.CONNECTED if state is DeviceState.LOCKED else state
+
+
 def clearing_state(device: Device, monitors: Sequence[DeviceMonitor], now: datetime) -> str:
-    """The worst state of the device's types, `unread` before the first read."""
+    """The worst state of the device's types, `unread` before the first read; locked if the device says so."""
+    if device.state is DeviceState.LOCKED:
+        return TypeState.LOCKED.value
     shown = clock_now(now, device.clock_drift_seconds)
     states = [type_state(one.last_reported_at, one.lock_date, shown) for one in monitors]
     found = worst(states)
@@ -105,7 +118,7 @@ def _row(
         id=str(device.id),
         number=device.number,
         kind=device.kind,
-        state=device.state,
+        state=connection_state(device.state),
         clearing_state=clearing_state(device, monitors, now),
         enterprise=row.enterprise_name,
         operator_id=str(device.operator_id),
