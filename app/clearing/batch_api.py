@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from starlette.responses import StreamingResponse
 
-from app.accounts.deps import ClearingExecutor, ClearingRequester, Reader
+from app.accounts.deps import ClearingExecutor, ClearingRequester, ClearingRetrier, Reader
 from app.accounts.service.step_up import verify_step_up
 from app.clearing import batch_export, queries
 from app.clearing.batch_schemas import BatchCreate, BatchPublic, RetryFailedBody
@@ -84,16 +84,16 @@ def resume_batch(
 @router.post("/{batch_id}/retry-failed", status_code=202)
 def retry_failed(
     batch_id: UUID,
-    principal: ClearingExecutor,
+    principal: ClearingRetrier,
     database: DatabaseDep,
     session: Writing,
     settings: SettingsDep,
     clock: ClockDep,
     body: RetryFailedBody | None = None,
 ) -> BatchPublic:
-    """Have every failed request of the batch tried again, with these warnings accepted. Always safe.
+    """Have the failed requests of the batch tried again, with these warnings accepted. Always safe.
 
-    They start in portions; what can't be tried again is named in `retries`, with its reason.
+    Those you may see; 403 when you may try none of them again. They start in portions; what can't be tried again is named in `retries`, with its reason.
     """
     body = body or RetryFailedBody()
     verify_step_up(database, principal, body.password, settings=settings, clock=clock)

@@ -42,6 +42,8 @@ function onProgress({ progress, message, elapsed_seconds: elapsed, lines }) {
   part("progress").value = progress;
   part("percent").textContent = `${progress}%`;
   if (message) part("message").textContent = message;
+  const running = document.querySelector('[data-stage][data-state="running"] small');
+  if (running && message) running.textContent = message;
   part("elapsed").dataset.elapsed = elapsed;
   since = performance.now();
   if (shown === "running") document.title = document.title.replace(/^(\d+% )?/, `${progress}% `);

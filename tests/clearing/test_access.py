@@ -80,7 +80,7 @@ GET    /api/v1/clearing-batches/{batch_id}                                      
 POST   /api/v1/clearing-batches/{batch_id}/pause                                   admin
 GET    /api/v1/clearing-batches/{batch_id}/result                                  signed-in
 POST   /api/v1/clearing-batches/{batch_id}/resume                                  admin
-POST   /api/v1/clearing-batches/{batch_id}/retry-failed                            admin
+POST   /api/v1/clearing-batches/{batch_id}/retry-failed                            request
 GET    /api/v1/clearing-records                                                    signed-in
 GET    /api/v1/clearing-records/export                                             signed-in
 GET    /api/v1/clearing-records/{record_id}                                        signed-in
@@ -190,7 +190,7 @@ GET    /clearing/batches/{batch_id}                                             
 POST   /clearing/batches/{batch_id}/pause                                          admin
 GET    /clearing/batches/{batch_id}/result                                         signed-in
 POST   /clearing/batches/{batch_id}/resume                                         admin
-POST   /clearing/batches/{batch_id}/retry-failed                                   admin
+POST   /clearing/batches/{batch_id}/retry-failed                                   request
 GET    /clearing/export                                                            signed-in
 GET    /clearing/operators/{operator_id}                                           signed-in
 POST   /clearing/operators/{operator_id}                                           request

@@ -70,17 +70,21 @@ def app(app: FastAPI, person: Person) -> FastAPI:
     return app
 
 
+def _with_account(office: "Office", person: Principal, role: Role) -> Principal:
+    """The person with an account, and so a password to be asked for."""
+    draft = AccountDraft(
+        f"one-{role}", frozenset({role}), password=PASSWORD, must_change_password=False
+    )
+    with office.database.transaction() as session:
+        made = accounts_service.create_account(
+            session, draft, by=SYSTEM, settings=office.settings, clock=office.clock
+        )
+        return replace(person, id=made.account.id, name=made.account.name)
+
+
 @pytest.fixture
 def admin(any_office: "Office", person: Person) -> Principal:
-    """An admin who has an account, and so a password to be asked for."""
-    draft = AccountDraft(
-        "boss", frozenset({Role.ADMIN}), password=PASSWORD, must_change_password=False
-    )
-    with any_office.database.transaction() as session:
-        made = accounts_service.create_account(
-            session, draft, by=SYSTEM, settings=any_office.settings, clock=any_office.clock
-        )
-        return replace(person(Role.ADMIN), id=made.account.id, name=made.account.name)
+    return _with_account(any_office, person(Role.ADMIN), Role.ADMIN)
 
 
 @pytest.fixture
@@ -431,7 +435,7 @@ def test_a_batch_page_names_what_stopped_and_retries_with_the_acceptance(
 
 def _requests(office: "Office", batch_id: UUID) -> list[ClearingRequest]:
     with office.database.reading() as session:
-        return queries.requests_of_batch(session, batch_id)
+        return queries.requests_of_batch(session, batch_id, SYSTEM)
 
 
 @pytest.fixture
@@ -487,6 +491,41 @@ def test_a_retry_without_the_password_does_nothing(
     assert 'name="password"' in dialog.group()
     assert not password or password not in page.text
     assert RequestState.RUNNING not in {one.state for one in _requests(any_office, mixed)}
+
+
+def test_a_clerk_retries_together_what_they_may_retry_singly(
+    app: FastAPI, any_office: "Office", client: TestClient, mixed: UUID, person: Person
+) -> None:
+    """What they may not is not counted on the button; within limits, what they may not see is left alone."""
+    clerk = _with_account(any_office, person(Role.OPERATOR), Role.OPERATOR)
+    waiting = next(
+        one for one in _requests(any_office, mixed) if one.state is RequestState.SUBMITTED
+    )
+    any_office.put(waiting.id, RequestState.APPROVED)
+    any_office.execute(waiting.id)
+    undecided = Failure("device.number_mismatch", "设备编号不符", "请核对")
+    any_office.change(
+        waiting.id,
+        lambda session, request: outcome.fail(
+            session, request, undecided, {}, clock=any_office.clock
+        ),
+    )
+    app.state.principal = replace(clerk, enterprise_ids=frozenset())
+    data = {"password": PASSWORD}
+    assert client.post(f"{API}/{mixed}/retry-failed", json=data).status_code == 404
+    app.state.principal = clerk
+    page = client.get(f"{PAGE}/{mixed}").text
+    assert "重试失败的 1 件" in page
+    assert "暂停" not in page
+    assert client.post(f"{PAGE}/{mixed}/retry-failed", data=data).status_code == 303
+    any_office.carry_out()
+    states = [one.state for one in _requests(any_office, mixed)]
+    assert states.count(RequestState.RUNNING) == 1
+    assert states.count(RequestState.FAILED) == 1
+    page = client.get(f"{PAGE}/{mixed}").text
+    assert "重试失败的" not in page.partition('id="batch-summary"')[0]
+    refused = client.post(f"{API}/{mixed}/retry-failed", json=data)
+    assert (refused.status_code, refused.json()["code"]) == (403, "review.retry")
 
 
 def test_the_api_without_a_body_asks_people_and_lets_keys_through(

@@ -203,7 +203,7 @@ def test_what_was_made_and_left_out_is_on_record_once(office: "Office", person: 
 def _failed(office: "Office", batch_id: UUID) -> list[UUID]:
     """Every request of the batch ran and failed."""
     with office.database.reading() as session:
-        ids = [one.id for one in queries.requests_of_batch(session, batch_id)]
+        ids = [one.id for one in queries.requests_of_batch(session, batch_id, SYSTEM)]
     failure = Failure("agent.unreachable", "设备代理无法访问", "稍后重试")
     for request_id in ids:
         office.put(request_id, RequestState.APPROVED)

@@ -31,6 +31,7 @@ from app.clearing.contexts.records import (
 from app.clearing.contexts.requests import (
     AttachmentRow,
     LogLine,
+    NextUp,
     RecordRef,
     RequestActions,
     RequestPage,
@@ -53,6 +54,7 @@ __all__ = [
     "ListPage",
     "LogLine",
     "MonthCount",
+    "NextUp",
     "OperatorPage",
     "OperatorRow",
     "RecordPage",

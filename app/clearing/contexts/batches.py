@@ -155,6 +155,7 @@ class BatchPage:
     show_skipped: bool
     since: datetime
     can_control: bool
+    retriable: int
     retry: RetryView | None = None
     warnings: tuple[WarningGroup, ...] = ()
     dialog_open: bool = False

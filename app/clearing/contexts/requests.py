@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from app.clearing.contexts.operators import CheckItem, WarningItem
+from app.clearing.contexts.operators import CheckItem, Link, WarningItem
 from app.clearing.contexts.records import BackupRef, Failure, RequestRef, TypeOutcomeRow
 from app.clearing.effects import Effects
 from app.clearing.figure_lines import FigureLine
@@ -47,6 +47,16 @@ class RecordRef:
     device_number: str
     attempt: int
     result: str
+    certificate_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NextUp:
+    """Who is next to be cleared, and how many there are to clear."""
+
+    name: str
+    href: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ class RequestPage:
     at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
     and "form". `key` is the idempotency key of the dialogs' forms. `outcome` is what the end came to
     (cleared, partial, already; "" not known), said in words with what is left and until when.
-    `retry_by` says of a failed request
+    `next_up` and `remedy_links` lead on from an end. `retry_by` says of a failed request
     that this person may not try again who may: requester, admin; else "".
     """
 
@@ -131,6 +141,8 @@ class RequestPage:
     comment: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     held_by: RequestRef | None = None
+    next_up: NextUp | None = None
+    remedy_links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

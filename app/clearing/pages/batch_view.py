@@ -17,6 +17,7 @@ from app.clearing.contexts.batches import (
 from app.clearing.contexts.requests import RequestRow
 from app.clearing.foresight import Case
 from app.clearing.models import ClearingBatchOrder, ClearingRequest
+from app.clearing.service import approval
 from app.clearing.states import FINAL_STATES, BatchTask, RequestState
 from app.core.clock import Clock
 from app.core.db import Session
@@ -76,6 +77,10 @@ def build(
         show_skipped=result in ("", SKIPPED) and _may_differ(orders, changed),
         since=now,
         can_control=principal.can(Permission.CLEARING_EXECUTE),
+        retriable=sum(
+            approval.may_retry(session, one, principal)
+            for one in queries.requests_of_batch(session, batch_id, principal, RequestState.FAILED)
+        ),
         retry=_retry(orders),
         warnings=_open_warnings(session, batch_id, principal, rows if since is None else None),
     )

@@ -9,7 +9,7 @@ from fastapi import Form, Header, Query, Request
 from pydantic import AwareDatetime
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from app.accounts.deps import ClearingExecutor, Reader
+from app.accounts.deps import ClearingExecutor, ClearingRetrier, Reader
 from app.accounts.principal import Principal
 from app.accounts.service.step_up import StepUpFailed, verify_step_up
 from app.clearing import batch_export, queries
@@ -114,7 +114,7 @@ def resume(
 def retry_failed(
     batch_id: UUID,
     request: Request,
-    principal: ClearingExecutor,
+    principal: ClearingRetrier,
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,

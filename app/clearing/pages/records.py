@@ -18,6 +18,7 @@ from app.clearing.contexts import (
     RequestRef,
 )
 from app.clearing.models import ClearingRecord
+from app.clearing.pages.leads import certificate_href
 from app.clearing.pages.request_view import backup_ref, outcome_rows
 from app.clearing.record_filters import RecordFilterDep
 from app.clearing.states import Outcome
@@ -96,7 +97,7 @@ def record_page(
         backup=backup_ref(session, record.backup_id),
         outcomes=tuple(outcome_rows(record.device_number, record.evidence.get("types", []))),
         steps=tuple(map(_step, record.evidence.get("steps", []))),
-        certificate_href=_certificate_href(record),
+        certificate_href=certificate_href(record),
         outcome=outcomes.of_record(record) or "",
         remaining_said=_left(record),
         next_lock_date=record.next_lock_date,
@@ -134,12 +135,6 @@ def record_row(record: ClearingRecord) -> RecordRow:
 
 def _left(record: ClearingRecord) -> str:
     return outcomes.sentence((), outcomes.from_json(record.remaining) or ())
-
-
-def _certificate_href(record: ClearingRecord) -> str:
-    if not certificate.is_certifiable(record):
-        return ""
-    return f"/api/v1/clearing-records/{record.id}/certificate"
 
 
 def _step(raw: dict[str, object]) -> EvidenceStep:

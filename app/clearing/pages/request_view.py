@@ -19,9 +19,16 @@ from app.clearing.contexts import (
     TypeOutcomeRow,
     WarningItem,
 )
-from app.clearing.models import ClearingCheck, ClearingRecord, ClearingRequest, ClearingTarget
+from app.clearing.models import (
+    ClearingCheck,
+    ClearingRecord,
+    ClearingRequest,
+    ClearingStage,
+    ClearingTarget,
+)
 from app.clearing.outcomes import from_json, sentence
 from app.clearing.outcomes import of_record as outcome_of_record
+from app.clearing.pages import leads
 from app.clearing.service import approval, attachments, control
 from app.clearing.states import (
     EXECUTABLE_STATES,
@@ -31,6 +38,7 @@ from app.clearing.states import (
     Outcome,
     RequestState,
     Result,
+    StageState,
 )
 from app.contracts.operations import TypeOutcome
 from app.core.clock import Clock
@@ -39,6 +47,9 @@ from app.core.ids import new_token
 from app.core.money import ZERO
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
+
+_ENDED = frozenset({RequestState.SUCCEEDED, RequestState.CONFIRMED, RequestState.FAILED})
+"""Where the page leads on to the next operator."""
 
 
 def build(session: Session, request_id: UUID, principal: Principal, clock: Clock) -> RequestPage:
@@ -80,7 +91,7 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         review_comment=request.review_comment or "",
         executed_by=request.executed_by_name or "",
         stages=tuple(
-            StageView(stage.name, stage.state, stage.message)
+            StageView(stage.name, stage.state, _said(stage, request))
             for stage in queries.stages(session, request_id)
         ),
         progress=request.progress,
@@ -115,10 +126,24 @@ def build(session: Session, request_id: UUID, principal: Principal, clock: Clock
         checks=tuple(_check(one) for one in checks),
         checked_at=checks[0].at if checks else None,
         retry_by=_retry_by(session, request, principal),
+        next_up=leads.next_up(session, principal, clock, besides=operator.id)
+        if request.state in _ENDED
+        else None,
+        remedy_links=leads.of_failure(
+            session, request, [one.device_number for one in targets], principal
+        ),
         events_url=""
         if request.state in FINAL_STATES
         else f"/api/v1/clearing-requests/{request.id}/events?after={after}",
     )
+
+
+def _said(stage: ClearingStage, request: ClearingRequest) -> str:
+    """A stage that runs says what is being done; one that failed leaves the cause to the head of the page."""
+    if stage.state is StageState.RUNNING:
+        return stage.message or request.message
+    failed = stage.state is StageState.FAILED and request.error_code is not None
+    return "" if failed else stage.message
 
 
 def _check(check: ClearingCheck) -> CheckItem:
@@ -151,7 +176,13 @@ def _outcome(request: ClearingRequest, succeeded: Sequence[ClearingRecord]) -> s
 def _record_ref(record: ClearingRecord) -> RecordRef:
     shown = outcome_of_record(record) or record.result
     result = record.result if shown == Outcome.CLEARED else shown
-    return RecordRef(str(record.id), record.device_number, record.attempt, result)
+    return RecordRef(
+        str(record.id),
+        record.device_number,
+        record.attempt,
+        result,
+        leads.certificate_href(record),
+    )
 
 
 def _outcomes(

@@ -49,10 +49,13 @@ def locked_batch(session: Session, batch_id: UUID) -> ClearingBatch:
 
 
 def requests_of_batch(
-    session: Session, batch_id: UUID, state: RequestState | None = None
+    session: Session, batch_id: UUID, principal: Principal, state: RequestState | None = None
 ) -> list[ClearingRequest]:
-    """The requests of a batch in the order they were made."""
-    statement = select(ClearingRequest).where(ClearingRequest.batch_id == batch_id)
+    """The requests of a batch this person may see, in the order they were made."""
+    statement = select(ClearingRequest).where(
+        ClearingRequest.batch_id == batch_id,
+        within(principal, col(ClearingRequest.enterprise_id)),
+    )
     if state is not None:
         statement = statement.where(ClearingRequest.state == state)
     return list(session.exec(statement.order_by(col(ClearingRequest.id))))

@@ -12,10 +12,10 @@ from app.audit.actions import AuditAction
 from app.audit.canonical import JSON
 from app.clearing import dispatch, facts, moments, queries
 from app.clearing.batch_schemas import BatchCreate
-from app.clearing.errors import ProofMissing
+from app.clearing.errors import ProofMissing, RetryNeedsDecision
 from app.clearing.foresight import foresee
 from app.clearing.models import ClearingBatch, ClearingBatchOrder
-from app.clearing.service import caution, portions, start
+from app.clearing.service import approval, caution, portions, start
 from app.clearing.states import BatchState, BatchTask, RequestState
 from app.core.clock import Clock, local_date
 from app.core.db import Session
@@ -128,13 +128,18 @@ def retry_failed(
     clock: Clock,
     accepted_warnings: Sequence[str] | None = None,
 ) -> int:
-    """Order every failed request of the batch to be tried again, with these warnings accepted; gives how many.
+    """Order every failed request this principal may try again singly to be tried again, with these warnings
+    accepted; gives how many.
 
-    They are tried again in portions; what of them can't be stays with its reason in the order.
+    They are tried again in portions; what of them can't be stays with its reason in the order. Raises
+    RetryNeedsDecision when there are failed ones, but none this principal may try again.
     """
     accepted = caution.accepted_by(principal, accepted_warnings)
-    failed = queries.requests_of_batch(session, batch.id, RequestState.FAILED)
-    ids = [request.id for request in queries.order.subs_first(session, failed)]
+    failed = queries.requests_of_batch(session, batch.id, principal, RequestState.FAILED)
+    mine = [one for one in failed if approval.may_retry(session, one, principal)]
+    if failed and not mine:
+        raise RetryNeedsDecision
+    ids = [request.id for request in queries.order.subs_first(session, mine)]
     if not ids:
         return 0
     wanted = {"accepted_warnings": accepted}

@@ -73,6 +73,7 @@ BATCH = BatchPage(
     show_skipped=True,
     since=NOW,
     can_control=True,
+    retriable=2,
 )
 
 
@@ -125,6 +126,7 @@ BATCH_ENDED = replace(
     done=10,
     counts={"succeeded": 10},
     can_control=False,
+    retriable=0,
 )
 
 
