@@ -145,6 +145,7 @@ def untrue_outcome(
     """
     said = [request["outcome"]] + ([] if record is None else [record["outcome"]])
     taken = {kind for kind in TYPES if counts.get(kind)}
+    truths: set[str | None]
     if request["state"] == "succeeded":
         truths, told = {"cleared"}, {one["invoice_type"] for one in request["cleared"] or ()}
         if told != taken:
