@@ -30,6 +30,7 @@ from app.devices.states import clock_now
 from app.invoices import queries as invoices_queries
 from app.invoices import total_queries
 from app.invoices.figures import of_device
+from app.invoices.unfinished import Waiting, unfinished_of
 from app.settings import Settings
 
 _OUTCOMES = (
@@ -110,7 +111,7 @@ def _device(
         fault=read.fault,
         drafts=invoices_queries.count_drafts(session, ids, until=until),
         later_drafts=_later_drafts(session, device.device_id, subject),
-        not_uploaded=invoices_queries.count_not_uploaded(session, ids, until=until),
+        not_uploaded=_waiting(session, device.device_id, read, until),
         cleared_types=cleared,
         last_cleared_at=device.last_cleared_at,
         version=device.version,
@@ -125,9 +126,18 @@ def _device(
             for one in total_queries.totals(session, device.device_id, until)
         },
         ledger_current=read.invoices is not None,
+        uploads_read=read.invoices is not None or read.waiting is not None,
         statistics=None if read.statistics is None else of_device(read.statistics, until),
         statistics_fault=read.statistics_fault,
     )
+
+
+def _waiting(session: Session, device_id: UUID, read: Read, until: Period) -> Waiting:
+    """By the ledger, which a run has just brought up to date; the period's as the device was asked itself."""
+    if read.waiting is None:
+        return unfinished_of(session, [device_id], until)[device_id].not_uploaded
+    earlier = unfinished_of(session, [device_id], until.plus(-1))[device_id].not_uploaded
+    return earlier + read.waiting
 
 
 def _changes(

@@ -20,7 +20,12 @@ from app.core.db import Database
 from app.devices.agent_client import AgentClient
 from app.devices.connections import AgentClients
 from app.errors import QingkaError
+from app.invoices.figures import of_device
+from app.invoices.unfinished import Waiting
 from app.settings import Settings
+
+FEW = 100
+"""So many invoices are read while somebody waits for the checks; a serial device takes some 0.1 s each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,14 @@ class Read:
     """What came of reading one device. `bureau` is None too where there was nothing to ask.
 
     `statistics` None: not asked for, or the device gives none, and `statistics_fault` says why.
+    `waiting` is what is not uploaded of the period, asked where its invoices are few and not read anyway.
     """
 
     reading: DeviceReading | None = None
     invoices: list[DeviceInvoice] | None = None
     statistics: Sequence[Statistics] | None = None
     statistics_fault: DeviceFault | None = None
+    waiting: Waiting | None = None
     fault: DeviceFault | None = None
     agent: AgentStatus | None = None
     bureau: BureauView | None = None
@@ -119,9 +126,12 @@ async def _read(
         statistics, none_because = None, None
         if thorough:
             statistics, none_because = await statistics_of(client, device.number, period)
+        waiting = None
+        if invoices is None and _are_few(reading, statistics, period):
+            waiting = await _waiting(client, device.number, period)
     except QingkaError as error:
         return Read(fault=fault_of(error), agent=agent)
-    found = Read(reading, invoices, statistics, none_because, agent=agent)
+    found = Read(reading, invoices, statistics, none_because, agent=agent, waiting=waiting)
     if not (thorough and _bureau_can_say(reading, period)):
         return found
     view, fault = await _ask_bureau(client, device.number)
@@ -139,6 +149,26 @@ async def statistics_of(
         if known is None or known.retryable:
             raise
         return None, fault_of(error)
+
+
+def _are_few(
+    reading: DeviceReading, statistics: Sequence[Statistics] | None, period: Period
+) -> bool:
+    """Whether the device says of every type how many invoices it has, and they are read within seconds."""
+    told = of_device(statistics or (), period)
+    known = all(one.invoice_type in told for one in reading.monitors)
+    return known and sum(one.count for one in told.values()) <= FEW
+
+
+async def _waiting(client: AgentClient, number: str, period: Period) -> Waiting | None:
+    """What is not uploaded; None of a device that gives no invoices. Raises what may pass."""
+    try:
+        return Waiting.of(await client.invoices_async(number, period))
+    except QingkaError as error:
+        known = FAULTS.get(error.code)
+        if known is None or known.retryable:
+            raise
+        return None
 
 
 def _bureau_can_say(reading: DeviceReading, period: Period) -> bool:

@@ -47,6 +47,7 @@ from app.devices.models import Device
 from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
+from app.invoices.unfinished import Waiting
 from app.layout import layout
 from app.operators import service as operators_service
 from app.operators.api import router as operators_api
@@ -392,7 +393,8 @@ def facts_of(
         "fault": None,
         "drafts": 0,
         "later_drafts": 0,
-        "not_uploaded": 0,
+        "not_uploaded": Waiting(),
+        "uploads_read": True,
         "cleared_types": frozenset(),
         "last_cleared_at": None,
     }

@@ -43,7 +43,7 @@ from app.devices import service as devices_service
 from app.devices.models import Device, DeviceMonitor, DeviceState
 from app.invoices import queries as invoices_queries
 from app.invoices.models import Invoice
-from app.invoices.unfinished import Unfinished, unfinished_of
+from app.invoices.unfinished import Unfinished, Waiting, unfinished_of
 from tests.clearing.test_page_queries import counting
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def test_what_is_unfinished_is_counted_as_the_single_checks_do(any_office: "Offi
         found = unfinished_of(session, ids, period)
         drafts = invoices_queries.count_drafts(session, ids[:1], until=period)
         left = invoices_queries.count_not_uploaded(session, ids[:1], until=period)
-    assert found == {ids[0]: Unfinished(drafts, 1, left), ids[1]: Unfinished()}
+    assert found == {ids[0]: Unfinished(drafts, 1, Waiting(offline=left)), ids[1]: Unfinished()}
     assert (drafts, left) == (2, 2)
 
 

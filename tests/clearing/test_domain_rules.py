@@ -31,6 +31,7 @@ from app.devices.schemas import DeviceUpdate
 from app.devices.states import TypeState, is_zombie, type_state, worst
 from app.enterprises.models import Enterprise, FilingCycle
 from app.errors import NotFound
+from app.invoices.unfinished import Waiting
 from app.operators import queries as operators_queries
 from app.settings import ROOT
 
@@ -51,7 +52,7 @@ def facts(
 
     def make(**changes: Any) -> prechecks.Facts:
         read = reading(NUMBER, **changes.pop("reading", {}))
-        device = {"not_uploaded": changes.pop("not_uploaded", 0)}
+        device = {"not_uploaded": changes.pop("not_uploaded", Waiting())}
         return well_facts(read, device=device, **changes)
 
     return make
@@ -265,10 +266,16 @@ def test_rule_8_a_mismatch_is_cleared_only_as_an_exceptional_request_that_is_com
 def test_rule_9_what_is_not_uploaded_blocks_each_with_its_own_message(
     facts: Callable[..., prechecks.Facts],
 ) -> None:
-    waiting = _check(facts(not_uploaded=2), "invoices.uploaded")
-    assert waiting.severity is prechecks.Severity.BLOCKING
-    kinds = ("offline", "void", "red")
-    assert len({FAULTS[f"device.{kind}_not_uploaded"].title for kind in kinds}) == len(kinds)
+    checks = prechecks.run(facts(not_uploaded=Waiting(offline=2, red=1, void=3)))
+    waiting = [one for one in checks if one.code == "invoices.uploaded"]
+    assert {one.severity for one in waiting} == {prechecks.Severity.BLOCKING}
+    assert [(one.message, one.error_code) for one in waiting] == [
+        ("有 2 张离线开具的发票尚未上传", "device.offline_not_uploaded"),
+        ("有 1 张红字发票尚未上传", "device.red_not_uploaded"),
+        ("有 3 张作废发票尚未上传", "device.void_not_uploaded"),
+    ]
+    assert [one.remedy for one in waiting] == [FAULTS[one.error_code].remedy for one in waiting]
+    assert len({one.remedy for one in waiting}) == 3
 
 
 def test_rule_10_clock_drift_warns_above_5_minutes_and_blocks_above_24_hours(

@@ -336,7 +336,10 @@ def test_the_checks_of_a_page_are_fetched_by_everybody_who_sees_it(
     assert "尚未抄报 2026-10，主机须在其后" in blocked
     assert ('data-part="blockers" data-blocked' in blocked) is (role in (Role.OPERATOR, Role.ADMIN))
     free = client.post(f"/clearing/operators/{sub.operator_id}/checks").text
-    assert "全部通过" in free
+    assert "项未通过" not in free
+    assert "项通过" in free
+    assert "项未核对" in free, "this device was asked neither for statistics nor for invoices"
+    assert "全部通过" not in free
     assert "data-blocked" not in free
     assert _kept(office) == (0, 0, 0)
 

@@ -11,6 +11,7 @@ from app.clearing import prechecks
 from app.clearing.prechecks import DeviceFault, Facts, Severity
 from app.contracts.devices import DeviceReading, InvoiceType, LinkState
 from app.contracts.faults import FAULTS
+from app.invoices.unfinished import Waiting
 
 NUMBER = "661814461322"
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)
@@ -223,9 +224,27 @@ DEVICES: dict[str, Case] = {
     "drafts of later months": ("invoices.drafts", {"later_drafts": 2}, WARNING, ""),
     "not uploaded": (
         "invoices.uploaded",
-        {"not_uploaded": 3},
+        {"not_uploaded": Waiting(offline=3)},
         BLOCKING,
         "device.offline_not_uploaded",
+    ),
+    "red ones not uploaded": (
+        "invoices.uploaded",
+        {"not_uploaded": Waiting(red=1)},
+        BLOCKING,
+        "device.red_not_uploaded",
+    ),
+    "void ones not uploaded": (
+        "invoices.uploaded",
+        {"not_uploaded": Waiting(void=2), "uploads_read": False},
+        BLOCKING,
+        "device.void_not_uploaded",
+    ),
+    "the device was not asked what is not uploaded": (
+        "invoices.uploaded",
+        {"uploads_read": False},
+        UNKNOWN,
+        "",
     ),
     "cleared 19 days ago": (
         "clearing.recent",

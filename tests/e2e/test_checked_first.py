@@ -218,3 +218,22 @@ def _assert_kept(world: World, subject: Subject, request_id: str) -> None:
         assert "读到的设备编号" in page
         checked = browser.get(f"/clearing/operators/{subject.operator_id}?check=1").text
         assert "登记的设备编号" in checked
+
+
+def test_what_is_not_uploaded_is_read_from_the_device_and_told_by_kind(new_world: Any) -> None:
+    """Rule 9, before anything is asked for: the ledger knows none of these invoices yet."""
+    world = new_world(devices=1)
+    subject = world.subject()
+    for status, count in (("normal", 3), ("red", 2), ("void", 1)):
+        body = {"invoice_type": "004", "status": status, "count": count, "uploaded": False}
+        world.simulation.send("POST", f"/devices/{subject.number}/invoices", body)
+    path = f"/operators/{subject.operator_id}/pre-checks"
+    checks = world.get(path, period=subject.period)["checks"]
+    found = [one for one in checks if one["code"] == "invoices.uploaded"]
+    assert [(one["severity"], one["message"]) for one in found] == [
+        ("blocking", "有 3 张离线开具的发票尚未上传"),
+        ("blocking", "有 2 张红字发票尚未上传"),
+        ("blocking", "有 1 张作废发票尚未上传"),
+    ]
+    assert len({one["remedy"] for one in found}) == 3
+    assert not world.get("/invoices")["items"], "looking changes nothing"

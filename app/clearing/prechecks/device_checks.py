@@ -6,7 +6,13 @@ from datetime import timedelta
 
 from app.clearing.completion import first_clearable, is_recorded, past_text
 from app.clearing.errors import PastPeriod
-from app.clearing.prechecks import bureau_checks, choice_checks, ledger_checks, machine_checks
+from app.clearing.prechecks import (
+    bureau_checks,
+    choice_checks,
+    ledger_checks,
+    machine_checks,
+    upload_checks,
+)
 from app.clearing.prechecks.check import Check, blocking, ok, seen, warning
 from app.clearing.prechecks.facts import DeviceFacts, Facts
 from app.clearing.prechecks.reach_checks import reached, software
@@ -35,7 +41,9 @@ def of_device(facts: Facts, device: DeviceFacts) -> list[Check]:
     """Every check of the device; of one that can't be read only why."""
     checks = reached(device)
     if device.fault is None and device.reading is not None:
-        checks += [check(facts, device, device.reading) for check in _CHECKS]
+        for check in _CHECKS:
+            found = check(facts, device, device.reading)
+            checks += [found] if isinstance(found, Check) else found
     return [replace(check, device_number=device.number) for check in checks]
 
 
@@ -143,15 +151,6 @@ def _drafts(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     return ok(code, "没有未开完的发票", evidence)
 
 
-def _uploaded(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
-    code = "invoices.uploaded"
-    evidence = seen((f"{facts.period} 及以前未上传", f"{device.not_uploaded} 张"))
-    if device.not_uploaded:
-        text = f"有 {device.not_uploaded} 张发票尚未上传"
-        return blocking(code, "device.offline_not_uploaded", text, evidence)
-    return ok(code, "没有未上传的发票", evidence)
-
-
 def _types(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     """Every chosen type is authorised, and every authorised one has totals of the period to report.
 
@@ -242,7 +241,7 @@ def _recent(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
     return ok(code, f"距上次清卡 {days} 天", evidence)
 
 
-_CHECKS: tuple[Callable[[Facts, DeviceFacts, DeviceReading], Check], ...] = (
+_CHECKS: tuple[Callable[[Facts, DeviceFacts, DeviceReading], Check | list[Check]], ...] = (
     _identity,
     choice_checks.register,
     choice_checks.mode,
@@ -258,7 +257,7 @@ _CHECKS: tuple[Callable[[Facts, DeviceFacts, DeviceReading], Check], ...] = (
     bureau_checks.reachable,
     bureau_checks.filed,
     _drafts,
-    _uploaded,
+    upload_checks.uploaded,
     ledger_checks.statistics,
     _recent,
 )

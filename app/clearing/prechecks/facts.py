@@ -13,6 +13,7 @@ from app.contracts.periods import Period, is_reported
 from app.devices.service import Change
 from app.devices.states import is_zombie
 from app.invoices.figures import ByType
+from app.invoices.unfinished import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class DeviceFacts:
     that was asked. `bureau` is the bureau's view, asked only when it can say something; `bureau_fault`
     why it could not be asked. `subs` are those of a main machine. `ledger` and `statistics` are the
     figures of the period as the ledger and the device itself have them, None where that was not asked;
-    `statistics_fault` why the device gives none. `ledger_current`: the device's invoices are in the ledger.
+    `statistics_fault` why the device gives none. `ledger_current`: the device's invoices are in the ledger;
+    `uploads_read`: it was asked which of them are not uploaded.
     """
 
     device_id: UUID
@@ -74,7 +76,7 @@ class DeviceFacts:
     fault: DeviceFault | None
     drafts: int
     later_drafts: int
-    not_uploaded: int
+    not_uploaded: Waiting
     cleared_types: frozenset[InvoiceType]
     last_cleared_at: datetime | None
     version: str = ""
@@ -86,6 +88,7 @@ class DeviceFacts:
     cleared_before: bool = False
     ledger: ByType = field(default_factory=dict)
     ledger_current: bool = False
+    uploads_read: bool = False
     statistics: ByType | None = None
     statistics_fault: DeviceFault | None = None
 
