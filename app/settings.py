@@ -170,7 +170,8 @@ class Settings(BaseSettings):
         "5,3,1", description="days before the lock date on which people are reminded; empty: never"
     )
     webhook_allow_private: bool = Field(
-        False, description="whether webhooks and robots may go to private and loopback addresses"
+        False,
+        description="whether webhooks, robots and mail servers may be at private and loopback addresses",
     )
     notification_keep_days: int = Field(
         180, ge=1, description="days notifications and their deliveries are kept"

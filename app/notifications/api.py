@@ -13,13 +13,15 @@ from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.notifications import queries
-from app.notifications.kinds import EventKind
-from app.notifications.models import DeliveryState
-from app.notifications.schemas import (
+from app.notifications.channel_schemas import (
     ChannelCreate,
     ChannelPublic,
     ChannelTest,
     ChannelUpdate,
+)
+from app.notifications.kinds import EventKind
+from app.notifications.models import Channel, DeliveryState
+from app.notifications.schemas import (
     Confirmation,
     DeliveryDetail,
     DeliveryPublic,
@@ -30,8 +32,8 @@ from app.notifications.schemas import (
     Unread,
 )
 from app.notifications.service import channels, deliveries, inbox
-from app.notifications.service.channels import ChannelDraft
 from app.notifications.service.inbox import Choice
+from app.settings import Settings
 
 router = Router(tags=["通知"])
 
@@ -80,10 +82,12 @@ def change_preferences(
 
 
 @router.get("/notification-channels")
-def list_channels(session: Reading, principal: Admin, page: Paging) -> Page[ChannelPublic]:
+def list_channels(
+    session: Reading, principal: Admin, page: Paging, settings: SettingsDep
+) -> Page[ChannelPublic]:
     """Channels, newest first."""
     rows, cursor = queries.page_of_channels(session, page)
-    return Page(items=[ChannelPublic.of(row) for row in rows], next_cursor=cursor)
+    return Page(items=[_channel(row, settings) for row in rows], next_cursor=cursor)
 
 
 @router.post("/notification-channels", status_code=201)
@@ -98,32 +102,26 @@ def create_channel(
 ) -> ChannelPublic:
     """Set up a channel: e-mail (SMTP), or a group robot (企业微信, 钉钉, 飞书)."""
     confirm(data.password)
-    draft = ChannelDraft(
-        data.name,
-        data.kind,
-        data.url,
-        tuple(data.kinds),
-        tuple(data.finance),
-        tuple(data.business),
-        data.to_operator,
-        data.to_accounts,
-    )
     channel = channels.create_channel(
-        session, draft, principal=principal, settings=settings, clock=clock
+        session, data.draft(), principal=principal, settings=settings, clock=clock
     )
     response.headers["Location"] = f"/api/v1/notification-channels/{channel.id}"
     set_etag(response, channel.revision)
-    return ChannelPublic.of(channel)
+    return _channel(channel, settings)
 
 
 @router.get("/notification-channels/{channel_id}")
 def get_channel(
-    channel_id: UUID, session: Reading, principal: Admin, response: Response
+    channel_id: UUID,
+    session: Reading,
+    principal: Admin,
+    settings: SettingsDep,
+    response: Response,
 ) -> ChannelPublic:
     """One channel."""
     channel = queries.channel(session, channel_id)
     set_etag(response, channel.revision)
-    return ChannelPublic.of(channel)
+    return _channel(channel, settings)
 
 
 @router.patch("/notification-channels/{channel_id}")
@@ -139,15 +137,14 @@ def change_channel(
     if_match: IfMatch = None,
 ) -> ChannelPublic:
     """Change a channel: only what is sent."""
-    changes = data.changes()
-    confirm(changes.pop("password", None))
+    confirm(data.password)
     with database.transaction() as session:
         require_match(if_match, queries.channel(session, channel_id).revision)
         channel = channels.change_channel(
-            session, channel_id, changes, principal=principal, settings=settings, clock=clock
+            session, channel_id, data.wanted(), principal=principal, settings=settings, clock=clock
         )
         set_etag(response, channel.revision)
-        return ChannelPublic.of(channel)
+        return _channel(channel, settings)
 
 
 @router.delete("/notification-channels/{channel_id}", status_code=204)
@@ -203,6 +200,10 @@ def replay_delivery(
     deliveries.replay(session, delivery_id, principal=principal, clock=clock)
     session.flush()
     return _delivery(session, delivery_id)
+
+
+def _channel(channel: Channel, settings: Settings) -> ChannelPublic:
+    return ChannelPublic.of(channel, channels.way_of(channel, settings))
 
 
 def _delivery(session: Session, delivery_id: UUID) -> DeliveryDetail:

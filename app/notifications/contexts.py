@@ -66,11 +66,16 @@ class ChannelRow:
 
 @dataclass(frozen=True, slots=True)
 class ChannelForm:
-    """What was typed for a new channel; addresses are separated by commas or lines."""
+    """What stands in the form of a channel, never a secret; addresses are separated by commas or lines."""
 
     name: str = ""
-    kind: str = "email"
     url: str = ""
+    host: str = ""
+    port: str = ""
+    encryption: str = "starttls"
+    user: str = ""
+    sender: str = ""
+    sender_name: str = ""
     kinds: list[str] = field(default_factory=list)
     finance: str = ""
     business: str = ""
@@ -79,12 +84,32 @@ class ChannelForm:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelPage:
+    """notifications/channel.html. `id` is empty for a new one, `kind` is email or robot.
+
+    `address` is where it leads now, without secrets, and `readable` whether what is kept can be read;
+    `has_secret`: a password, or what a robot signs with. `lost`: secrets were typed and not kept.
+    """
+
+    id: str
+    kind: str
+    title: str
+    address: str
+    readable: bool
+    has_secret: bool
+    kind_options: tuple[tuple[str, str], ...]
+    encryption_options: tuple[tuple[str, str], ...]
+    examples: tuple[tuple[str, str], ...]
+    form: ChannelForm
+    errors: dict[str, str]
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelsPage:
-    """notifications/channels.html. `asked`: create, the id of a channel to test or remove, or empty."""
+    """notifications/channels.html. `asked`: test-, switch- or remove- and the channel's id, or empty."""
 
     rows: tuple[ChannelRow, ...]
-    kind_options: tuple[tuple[str, str], ...]
-    form: ChannelForm
     errors: dict[str, str]
     asked: str
 

@@ -37,11 +37,13 @@ class TargetOff(Conflict):
 class ChannelUrlInvalid(Invalid):
     code = "notification.url_invalid"
     title = "渠道地址无效"
-    remedy = "邮件：smtp://用户:密码@主机:端口?from=发件地址；企业微信：wecombot://KEY；钉钉：dingtalk://TOKEN。"
+    remedy = (
+        "邮件：填写服务器、端口与发件地址；群机器人：粘贴企业微信、钉钉、飞书给出的 Webhook 地址。"
+    )
 
 
 class TargetForbidden(Invalid):
-    """SSRF guard: the address leads into the own network."""
+    """SSRF guard: the address leads into the own network; of webhooks, robots and mail servers."""
 
     code = "webhook.target_forbidden"
     title = "目标地址指向内部网络"

@@ -10,7 +10,7 @@ from app.notifications import digest_words, queries, secrets
 from app.notifications.errors import ChannelUrlInvalid
 from app.notifications.kinds import EventKind
 from app.notifications.models import Channel, ChannelKind, Delivery, Event, Webhook
-from app.notifications.sending import email, robots, webhook
+from app.notifications.sending import email, mail_servers, robot_addresses, robots, webhook
 from app.notifications.sending.result import Result, failed
 from app.notifications.sending.standard_webhooks import body_of
 from app.notifications.texts import address_of
@@ -21,13 +21,13 @@ SIGNATURE = "清卡管理 自动发送"
 
 @dataclass(frozen=True, slots=True)
 class _Robot:
-    url: str
+    robot: robot_addresses.Robot
     note: robots.Note
 
 
 @dataclass(frozen=True, slots=True)
 class _Email:
-    server: email.Server
+    server: mail_servers.Server
     letter: email.Letter
 
 
@@ -40,7 +40,7 @@ class Line:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
-        self._mail = email.Connection()
+        self._mail = email.Connection(allow_private=settings.webhook_allow_private)
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +66,7 @@ class Line:
             return webhook.send(outgoing, at=at, allow_private=allow_private)
         if isinstance(outgoing, _Email):
             return self._mail.send(outgoing.server, outgoing.letter)
-        return robots.send(outgoing.url, outgoing.note, allow_private=allow_private)
+        return robots.send(outgoing.robot, outgoing.note, allow_private=allow_private)
 
 
 def _prepare(session: Session, settings: Settings, delivery_id: UUID, at: datetime) -> Outgoing:
@@ -77,8 +77,9 @@ def _prepare(session: Session, settings: Settings, delivery_id: UUID, at: dateti
     channel = session.get_one(Channel, delivery.channel_id)
     url = secrets.unseal(settings, channel.sealed_url, owner=channel.id)
     if channel.kind is ChannelKind.ROBOT:
-        return _Robot(url, robots.Note(event.title, _text(settings, event), at))
-    return _Email(email.parse_server(url), _letter(settings, delivery, event))
+        note = robots.Note(event.title, _text(settings, event), at)
+        return _Robot(robot_addresses.recognise(url), note)
+    return _Email(mail_servers.parse_server(url), _letter(settings, delivery, event))
 
 
 def _parcel(settings: Settings, row: Webhook, event: Event) -> webhook.Parcel:

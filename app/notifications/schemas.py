@@ -7,11 +7,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 
 from app.accounts.schemas import StepUpPassword
-from app.core.schemas import ABSENT, Email, Input, LongLine, Name, Patch
+from app.core.schemas import ABSENT, Email, Input, LongLine, Patch
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import (
-    Channel,
-    ChannelKind,
     Delivery,
     DeliveryAttempt,
     DeliveryState,
@@ -121,64 +119,6 @@ class Confirmation(Input):
     """The password of the person who changes where data are sent; nothing with an API key."""
 
     password: StepUpPassword = None
-
-
-class ChannelCreate(Confirmation):
-    """A new channel. `url` holds the secrets and is never given out again."""
-
-    name: Name
-    kind: ChannelKind
-    url: Url
-    kinds: Kinds
-    finance: Addresses = Field(default_factory=list)
-    business: Addresses = Field(default_factory=list)
-    to_operator: bool = False
-    to_accounts: bool = True
-
-
-class ChannelUpdate(Patch):
-    """Changes of a channel."""
-
-    nullable: ClassVar[frozenset[str]] = frozenset({"password"})
-
-    name: Name = ABSENT
-    url: Url = ABSENT
-    kinds: Kinds = ABSENT
-    finance: Addresses = ABSENT
-    business: Addresses = ABSENT
-    to_operator: bool = ABSENT
-    to_accounts: bool = ABSENT
-    enabled: bool = ABSENT
-    password: StepUpPassword = ABSENT
-
-
-class ChannelPublic(BaseModel):
-    """A channel; `address` says where it leads, without secrets."""
-
-    id: UUID
-    name: str
-    kind: ChannelKind
-    address: str
-    kinds: list[EventKind]
-    finance: list[str]
-    business: list[str]
-    to_operator: bool
-    to_accounts: bool
-    enabled: bool
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, row: Channel) -> "ChannelPublic":
-        """From the row."""
-        same = set(cls.model_fields) - {"address"}
-        return cls(**row.model_dump(include=same), address=row.shown_url)
-
-
-class ChannelTest(Input):
-    """POST …/test. `recipients` for e-mail."""
-
-    recipients: Addresses = Field(default_factory=list)
 
 
 class WebhookCreate(Confirmation):

@@ -277,6 +277,9 @@ POST   /settings/calendar/overrides                                             
 POST   /settings/calendar/overrides/{override_id}/remove                           admin
 GET    /settings/channels                                                          admin
 POST   /settings/channels                                                          admin
+GET    /settings/channels/new                                                      admin
+GET    /settings/channels/{channel_id}                                             admin
+POST   /settings/channels/{channel_id}                                             admin
 POST   /settings/channels/{channel_id}/remove                                      admin
 POST   /settings/channels/{channel_id}/switch                                      admin
 POST   /settings/channels/{channel_id}/test                                        admin

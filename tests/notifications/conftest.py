@@ -16,19 +16,28 @@ from uuid import UUID
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from app import error_handlers
 from app.accounts.models import Account, AccountEnterprise, AccountRole
 from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.contracts.devices import DeviceKind
 from app.core.db import Database, Session
 from app.core.ids import new_id
+from app.core.security import hash_password
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
+from app.layout import layout
+from app.notifications.api import router as api
 from app.notifications.kinds import EventKind
+from app.notifications.pages import router as pages
 from app.notifications.sender import Sender
 from app.notifications.service import Subject, publish
+from app.notifications.webhooks_api import router as webhooks_api
 from app.operators.models import Operator
 from app.settings import Settings
+from tests.acting import act_as
 from tests.free_ports import free_port
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
@@ -322,3 +331,42 @@ def mail_server() -> Iterator[MailServer]:
     controller.start()
     yield MailServer(controller, mailbox)
     controller.stop()
+
+
+@pytest.fixture
+def account(any_database: Database, world: Any) -> Account:
+    """An admin with a password to be asked for."""
+    made: Account = world.account(Role.ADMIN)
+    with any_database.transaction() as session:
+        session.get_one(Account, made.id).password_hash = hash_password("correct horse battery")
+    return made
+
+
+@pytest.fixture
+def app(
+    any_database: Database,
+    settings: Settings,
+    clock: Any,
+    account: Account,
+    make_principal: Callable[..., Principal],
+) -> FastAPI:
+    app = FastAPI()
+    app.state.database = any_database
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.layout = layout
+    app.state.simulated = False
+    app.state.principal = make_principal(account)
+
+    act_as(app, lambda: app.state.principal)
+    error_handlers.install(app)
+    for router in (api, webhooks_api):
+        app.include_router(router, prefix="/api/v1")
+    app.include_router(pages)
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, follow_redirects=False) as client:
+        yield client

@@ -1,7 +1,7 @@
 """A receiver of webhooks in a process of its own. It verifies signatures by itself, knowing only the standard.
 
 Run: receiver.py SECRET-FILE LOG-FILE. Prints its port. The path says how it behaves: /ok, /fail (500),
-/gone (410), /redirect (302 to /ok), /slow (drips its answer), /big (an endless answer), /errcode.
+/gone (410), /redirect (302 to /ok), /slow (drips its answer), /big (an endless answer), /errcode and /code (a robot's refusal, or its consent once told).
 """
 
 import base64
@@ -40,9 +40,17 @@ class Handler(BaseHTTPRequestHandler):
         ok = SECRET_FILE.exists() and signed(self.headers, body)
         with LOG_FILE.open("a") as log:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            entry = {"path": self.path, "headers": headers, "body": body.decode(), "signed": ok}
+            entry = {
+                "method": self.command,
+                "path": self.path,
+                "headers": headers,
+                "body": body.decode(),
+                "signed": ok,
+            }
             log.write(json.dumps(entry) + "\n")
         getattr(self, "answer_" + self.path.strip("/").split("/")[0].split("?")[0])()
+
+    do_PUT = do_POST
 
     def answer(self, status: int, body: bytes = b"{}", **headers: str) -> None:
         self.send_response(status)
@@ -58,6 +66,10 @@ class Handler(BaseHTTPRequestHandler):
     def answer_errcode(self) -> None:
         code = 0 if SECRET_FILE.with_name("robot-ok").exists() else 93000
         self.answer(200, json.dumps({"errcode": code, "errmsg": "invalid webhook url"}).encode())
+
+    def answer_code(self) -> None:
+        code = 0 if SECRET_FILE.with_name("robot-ok").exists() else 93000
+        self.answer(200, json.dumps({"code": code, "msg": "invalid webhook url"}).encode())
 
     def answer_fail(self) -> None:
         self.answer(500, "内部错误".encode())

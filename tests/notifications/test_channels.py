@@ -1,8 +1,7 @@
-"""E-mail through a real SMTP server and robots through a real HTTP receiver."""
+"""Letters of channels through a real SMTP server; who gets them, and what is tried again."""
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from typing import Any
 from uuid import UUID
@@ -12,13 +11,11 @@ from sqlmodel import select
 
 from app.accounts.principal import Principal, Role
 from app.core.db import Database
-from app.errors import Invalid
-from app.notifications import queries, secrets
-from app.notifications.errors import ChannelUrlInvalid, TargetForbidden, TargetOff
+from app.notifications import queries
+from app.notifications.errors import TargetOff
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Channel, ChannelKind, Delivery, DeliveryState
 from app.notifications.sender import MOST_IN_A_ROW, Sender
-from app.notifications.sending import email, robots
 from app.notifications.service import channels, inbox
 from app.notifications.service.channels import ChannelDraft
 from app.notifications.service.inbox import Choice
@@ -26,10 +23,6 @@ from app.notifications.service.spread import spread_waiting
 from app.settings import Settings
 
 WECOM = "wecombot://12345678-1234-1234-1234-1234567890ab"
-
-AT = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
-LETTER = email.Letter("x@example.com", "主题", "正文", "m1", AT)
-NOTE = robots.Note("标题", "正文", AT)
 
 Create = Callable[..., Channel]
 
@@ -225,123 +218,6 @@ def test_mail_server_that_is_away(
         "notification.email_failed",
     )
     assert "ConnectionRefusedError" in delivery.error_message
-
-
-def test_starttls_is_asked_for_unless_it_is_given_up(mail_server: Any) -> None:
-    """The server has none: the letter does not go out in the clear."""
-    server = email.parse_server(mail_server.url.replace("&tls=none", ""))
-    result = email.send(server, LETTER)
-    assert (result.ok, result.code) == (False, "notification.email_failed")
-    assert mail_server.letters == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://mail.example.com?from=a@b.c",
-        "smtp://mail.example.com",
-        "smtp://?from=a@b.c",
-        "smtp://mail.example.com?from=a@b.c%0d%0aBcc:x@y.z",
-        "smtp://mail.example.com:port?from=a@b.c",
-        "smtp://mail.example.com?from=a@b.c&tls=maybe",
-    ],
-)
-def test_mail_addresses_that_are_none(url: str) -> None:
-    with pytest.raises(ChannelUrlInvalid):
-        email.parse_server(url)
-
-
-def test_user_and_password_may_hold_anything() -> None:
-    server = email.parse_server("smtps://u%40x:p%3A%2F@mail.example.com?from=a@b.c")
-    assert (server.user, server.password, server.port, server.tls) == (
-        "u@x",
-        "p:/",
-        465,
-        "implicit",
-    )
-
-
-@pytest.mark.parametrize(
-    ("plugin", "url"),
-    [
-        ("wecombot.NotifyWeComBot", WECOM),
-        ("dingtalk.NotifyDingTalk", "dingtalk://SECabc@abcdefg12345"),
-    ],
-)
-def test_robot_answers_are_read(
-    any_database: Database,
-    sender: Sender,
-    create: Create,
-    clock: Any,
-    admin: Principal,
-    receiver: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    plugin: str,
-    url: str,
-) -> None:
-    """HTTP 200 with an error code is no success."""
-    monkeypatch.setattr(
-        f"apprise.plugins.{plugin}.notify_url", receiver.url("errcode?access_token=t")
-    )
-    channel = create(ChannelKind.ROBOT, url)
-    for accepts in (False, True):
-        if accepts:
-            receiver.robots_accept()
-        with any_database.transaction() as session:
-            channels.send_test(session, channel.id, [], principal=admin, clock=clock)
-        assert sender.run_all() == 1
-    states = sorted((one.state.value, one.error_message) for one in _deliveries(any_database))
-    assert states == [
-        ("dead", "机器人接口返回 93000：invalid webhook url"),
-        ("delivered", ""),
-    ]
-    assert "测试通知" in receiver.requests[0]["body"]
-    assert ("sign=" in receiver.requests[0]["path"]) == url.startswith("dingtalk")
-
-
-def test_plain_json_receiver_through_apprise(
-    any_database: Database,
-    world: Any,
-    sender: Sender,
-    create: Create,
-    receiver: Any,
-    publish_failure: Callable[..., UUID],
-) -> None:
-    create(ChannelKind.ROBOT, f"json://127.0.0.1:{receiver.port}/ok")
-    operator = world.operator()
-    with any_database.transaction() as session:
-        publish_failure(session, operator)
-    assert sender.run_all() == 1
-    assert _deliveries(any_database)[0].state is DeliveryState.DELIVERED
-    assert "bureau.not_filed" in receiver.requests[0]["body"]
-
-
-def test_json_receiver_that_redirects_is_not_followed(receiver: Any) -> None:
-    url = f"json://127.0.0.1:{receiver.port}/redirect?redirect=yes"
-    assert not robots.send(url, NOTE, allow_private=True).ok
-    assert [request["path"] for request in receiver.requests] == ["/redirect"]
-
-
-@pytest.mark.parametrize(
-    ("url", "error"),
-    [
-        ("exec://rm", ChannelUrlInvalid),
-        ("wecombot://", ChannelUrlInvalid),
-        ("syslog://localhost", ChannelUrlInvalid),
-        ("json://127.0.0.1/x", TargetForbidden),
-    ],
-)
-def test_robots_that_are_refused(url: str, error: type[Invalid]) -> None:
-    with pytest.raises(error):
-        robots.check_robot(url, allow_private=False)
-
-
-def test_address_is_sealed_and_never_shown(
-    any_database: Database, settings: Settings, create: Create
-) -> None:
-    channel = create(ChannelKind.ROBOT, WECOM)
-    assert "12345678" not in channel.sealed_url + channel.shown_url
-    assert secrets.unseal(settings, channel.sealed_url, owner=channel.id) == WECOM
 
 
 def test_switched_off_and_removed(

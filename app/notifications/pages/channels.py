@@ -1,6 +1,5 @@
 """系统设置 → 通知渠道: e-mail and group robots."""
 
-import re
 from typing import Annotated
 from uuid import UUID
 
@@ -16,19 +15,16 @@ from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.errors import Invalid, QingkaError
 from app.notifications import queries
-from app.notifications.contexts import ChannelForm, ChannelRow, ChannelsPage
-from app.notifications.kinds import SUBSCRIBABLE, EventKind
+from app.notifications.channel_schemas import ChannelTest
+from app.notifications.contexts import ChannelRow, ChannelsPage
+from app.notifications.kinds import EventKind
 from app.notifications.models import Channel, ChannelKind
-from app.notifications.schemas import ChannelCreate, ChannelTest
+from app.notifications.pages.channel_form import BASE, addresses_in
 from app.notifications.service import channels
-from app.notifications.service.channels import ChannelDraft
 
-BASE = "/settings/channels"
 router = Router(prefix=BASE)
 
-KIND_OPTIONS = tuple((kind.value, kind.label) for kind in SUBSCRIBABLE)
 Password = Annotated[str, Form(max_length=200)]
-_SEPARATORS = re.compile(r"[\s,;，；]+")
 
 
 @router.get("")
@@ -36,43 +32,8 @@ def show_channels(
     request: Request, session: Reading, principal: Admin, confirm: str = ""
 ) -> HTMLResponse:
     """The list."""
-    form = ChannelForm(kinds=[kind.value for kind in SUBSCRIBABLE])
-    page = _page(queries.channels(session), form, {}, "create" if confirm == "1" else confirm)
+    page = ChannelsPage(_rows(queries.channels(session)), {}, confirm)
     return render(request, "notifications/channels.html", page)
-
-
-@router.post("")
-def create_channel(
-    request: Request,
-    confirm: Confirm,
-    principal: Admin,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    name: Annotated[str, Form()] = "",
-    kind: Annotated[str, Form()] = "",
-    url: Annotated[str, Form()] = "",
-    kinds: Annotated[list[str] | None, Form()] = None,
-    finance: Annotated[str, Form()] = "",
-    business: Annotated[str, Form()] = "",
-    to_operator: Annotated[bool, Form()] = False,
-    to_accounts: Annotated[bool, Form()] = False,
-    password: Password = "",
-) -> Response:
-    """Set one up; its address is checked, sealed, and never shown again."""
-    form = ChannelForm(
-        name[:100], kind, "", kinds or [], finance, business, to_operator, to_accounts
-    )
-    try:
-        draft = _draft(form, url)
-        confirm(password)
-        with database.transaction() as session:
-            channels.create_channel(
-                session, draft, principal=principal, settings=settings, clock=clock
-            )
-    except Invalid as error:
-        return _again(request, database, error, "create", form)
-    return redirect(BASE, flash=f"通知渠道“{draft.name}”已建立，请发送测试")
 
 
 @router.post("/{channel_id}/test")
@@ -86,7 +47,7 @@ def send_channel_test(
 ) -> Response:
     """Send a test; its delivery shows how it went."""
     try:
-        wanted = parse(ChannelTest, {"recipients": _addresses(recipients)})
+        wanted = parse(ChannelTest, {"recipients": addresses_in(recipients)})
         with database.transaction() as session:
             channels.send_test(
                 session, channel_id, wanted.recipients, principal=principal, clock=clock
@@ -146,51 +107,15 @@ def remove_channel(
     return redirect(BASE, flash="通知渠道已移除")
 
 
-def _draft(form: ChannelForm, url: str) -> ChannelDraft:
-    values = {
-        "name": form.name,
-        "kind": form.kind,
-        "url": url.strip(),
-        "kinds": form.kinds,
-        "finance": _addresses(form.finance),
-        "business": _addresses(form.business),
-        "to_operator": form.to_operator,
-        "to_accounts": form.to_accounts,
-    }
-    data = parse(ChannelCreate, values)
-    return ChannelDraft(
-        data.name,
-        data.kind,
-        data.url,
-        tuple(data.kinds),
-        tuple(data.finance),
-        tuple(data.business),
-        data.to_operator,
-        data.to_accounts,
-    )
-
-
-def _addresses(text: str) -> list[str]:
-    return [part for part in _SEPARATORS.split(text) if part]
-
-
-def _again(
-    request: Request,
-    database: Database,
-    error: QingkaError,
-    asked: str,
-    form: ChannelForm | None = None,
-) -> HTMLResponse:
+def _again(request: Request, database: Database, error: QingkaError, asked: str) -> HTMLResponse:
     errors = error.errors or {"form": error.detail}
     with database.reading() as session:
-        page = _page(queries.channels(session), form or ChannelForm(), errors, asked)
+        page = ChannelsPage(_rows(queries.channels(session)), errors, asked)
     return render(request, "notifications/channels.html", page, status_code=error.status)
 
 
-def _page(
-    rows: list[Channel], form: ChannelForm, errors: dict[str, str], asked: str
-) -> ChannelsPage:
-    return ChannelsPage(tuple(map(_row, rows)), KIND_OPTIONS, form, errors, asked)
+def _rows(channels: list[Channel]) -> tuple[ChannelRow, ...]:
+    return tuple(map(_row, channels))
 
 
 def _row(channel: Channel) -> ChannelRow:

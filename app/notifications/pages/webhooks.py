@@ -18,7 +18,7 @@ from app.notifications import queries
 from app.notifications.contexts import WebhookForm, WebhookRow, WebhooksPage
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
 from app.notifications.models import Webhook
-from app.notifications.pages.channels import KIND_OPTIONS
+from app.notifications.pages.channel_form import KIND_OPTIONS
 from app.notifications.schemas import WebhookCreate
 from app.notifications.service import webhooks
 

@@ -1,7 +1,7 @@
 """Send one e-mail through a server an admin has set up.
 
-The address of a channel: `smtp://user:password@host:port?from=address&name=sender`. `smtps://` is TLS
-from the start; `smtp://` asks for STARTTLS and goes on without only with `&tls=none`.
+The name is resolved once, and the connection goes to an address that was looked at (targets.py); TLS
+still verifies the name.
 """
 
 import smtplib
@@ -10,27 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
-from app.notifications.errors import ChannelUrlInvalid, EmailFailed, EmailRefused
+from app.notifications.errors import EmailFailed, EmailRefused, TargetForbidden, TargetUnresolved
+from app.notifications.sending.mail_servers import Encryption, Server
 from app.notifications.sending.result import Result, done, failed
+from app.notifications.sending.targets import resolve
 
 TIMEOUT_SECONDS = 20.0
-_PORTS = {"smtp": 587, "smtps": 465}
 _SENT = _OK = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A mail server. `tls`: starttls, implicit or none."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    sender: str
-    sender_name: str
-    tls: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +33,11 @@ class Letter:
     html: str = ""
 
 
-def parse_server(url: str) -> Server:
-    """The server of a channel's address. Raises ChannelUrlInvalid."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError as error:
-        raise _invalid("邮件服务器地址格式不正确") from error
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    sender = options.get("from", "")
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise _invalid("邮件服务器地址应为 smtp:// 或 smtps:// 开头")
-    if sender.count("@") != 1 or any(c in sender for c in " \r\n<>,;"):
-        raise _invalid("地址中缺少发件地址 from=")
-    if options.get("tls", "") not in ("", "none", "starttls"):
-        raise _invalid("tls 只能是 starttls 或 none")
-    implicit = parts.scheme == "smtps"
-    return Server(
-        parts.hostname,
-        port,
-        unquote(parts.username or ""),
-        unquote(parts.password or ""),
-        sender,
-        options.get("name", "清卡管理"),
-        "implicit" if implicit else options.get("tls") or "starttls",
-    )
-
-
-def shown(server: Server) -> str:
-    """The server without its secrets."""
-    return f"{server.host}:{server.port}（{server.sender}）"
-
-
 class Connection:
     """A way to mail servers: letters to the same one share a connection as long as it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
         self._server: Server | None = None
         self._smtp: smtplib.SMTP | None = None
 
@@ -93,6 +50,10 @@ class Connection:
         """One attempt for one receiver."""
         try:
             self._to(server).send_message(_message(server, letter))
+        except TargetForbidden as error:
+            return failed(TargetForbidden, error.detail, final=True)
+        except TargetUnresolved as error:
+            return failed(TargetUnresolved, error.detail)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             return _refused(code, text)
@@ -118,13 +79,13 @@ class Connection:
         """The connection of before if it still answers, else a new one."""
         if self._smtp is None or self._server != server or not _answers(self._smtp):
             self.close()
-            self._smtp, self._server = _connected(server), server
+            self._smtp, self._server = _connected(server, self._allow_private), server
         return self._smtp
 
 
-def send(server: Server, letter: Letter) -> Result:
+def send(server: Server, letter: Letter, *, allow_private: bool) -> Result:
     """One attempt for one receiver, with a connection of its own."""
-    connection = Connection()
+    connection = Connection(allow_private=allow_private)
     try:
         return connection.send(server, letter)
     finally:
@@ -139,16 +100,38 @@ def _answers(smtp: smtplib.SMTP) -> bool:
     return code == _OK
 
 
-def _connected(server: Server) -> smtplib.SMTP:
+class _Checked(smtplib.SMTP):
+    """Connects to checked addresses only; what it verifies under TLS is still the name."""
+
+    def __init__(self, server: Server, *, allow_private: bool, **tls: Any) -> None:
+        self._allow_private = allow_private
+        super().__init__(server.host, server.port, timeout=TIMEOUT_SECONDS, **tls)
+
+    def connect(
+        self, host: str = "localhost", port: int = 0, source_address: Any = None
+    ) -> tuple[int, bytes]:
+        """Called with the name; goes to the first of its addresses that answers."""
+        last: OSError = ConnectionError(f"no address of {host}")
+        for address in resolve(host, port, allow_private=self._allow_private):
+            try:
+                return super().connect(address, port, source_address)
+            except OSError as error:
+                last = error
+        raise last
+
+
+class _CheckedTls(_Checked, smtplib.SMTP_SSL):
+    """The same with TLS from the start."""
+
+
+def _connected(server: Server, allow_private: bool) -> smtplib.SMTP:
     context = ssl.create_default_context()
-    if server.tls == "implicit":
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=TIMEOUT_SECONDS, context=context
-        )
+    if server.encryption is Encryption.TLS:
+        connection: smtplib.SMTP = _CheckedTls(server, allow_private=allow_private, context=context)
     else:
-        connection = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
+        connection = _Checked(server, allow_private=allow_private)
     try:
-        if server.tls == "starttls":
+        if server.encryption is Encryption.STARTTLS:
             connection.starttls(context=context)
         if server.user:
             connection.login(server.user, server.password)
@@ -178,7 +161,3 @@ def _refused(code: int, text: bytes | str) -> Result:
     if code >= 500 and code not in (530, 534, 535):
         return failed(EmailRefused, f"{code} {said}", status=code, final=True)
     return failed(EmailFailed, f"{code} {said}", status=code)
-
-
-def _invalid(text: str) -> ChannelUrlInvalid:
-    return ChannelUrlInvalid(text, errors={"url": text})

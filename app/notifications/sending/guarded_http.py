@@ -40,6 +40,13 @@ def post(
     return _send("POST", url, headers, body, allow_private, timeout)
 
 
+def request(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes, allow_private: bool
+) -> Answer:
+    """Any request once. Raises what `post` raises."""
+    return _send(method, url, headers, body, allow_private, TIMEOUT_SECONDS)
+
+
 def get(
     url: str,
     *,

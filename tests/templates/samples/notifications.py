@@ -8,6 +8,7 @@ from app.core.page_parts import Pager, Segment
 from app.notifications.contexts import (
     AttemptRow,
     ChannelForm,
+    ChannelPage,
     ChannelRow,
     ChannelsPage,
     DeliveriesPage,
@@ -21,6 +22,7 @@ from app.notifications.contexts import (
     WebhookRow,
     WebhooksPage,
 )
+from app.notifications.pages.channel_form import ENCRYPTION_OPTIONS, EXAMPLES
 
 from .frame import NOW, layout
 
@@ -79,16 +81,64 @@ CHANNELS = ChannelsPage(
         ),
         ChannelRow("c2", "值班群", "robot", "企业微信群机器人", ("清卡失败",), "群成员", False),
     ),
-    KINDS,
-    ChannelForm(kinds=["clearing.failed"]),
     {},
     "",
 )
-CHANNELS_INVALID = replace(
-    CHANNELS,
-    form=ChannelForm("值班群", "robot", "", [], "a@b", "", False, False),
-    errors={"url": "机器人地址不完整或密钥格式不正确", "kinds": "必填", "finance": "格式不正确"},
-    asked="create",
+CHANNELS_INVALID = replace(CHANNELS, errors={"password": "密码不正确"}, asked="remove-c1")
+
+NEW_ROBOT = ChannelPage(
+    "",
+    "robot",
+    "新建群机器人渠道",
+    "",
+    False,
+    False,
+    KINDS,
+    ENCRYPTION_OPTIONS,
+    EXAMPLES,
+    ChannelForm(kinds=["clearing.failed"]),
+    {},
+    False,
+)
+NEW_ROBOT_INVALID = replace(
+    NEW_ROBOT,
+    form=ChannelForm("值班群", "https://oapi.dingtalk.com/robot/send?access_token="),
+    errors={"url": "地址不完整", "secret": "格式不正确", "kinds": "必填", "form": "不能保存"},
+    lost=True,
+)
+MAIL_CHANNEL = replace(
+    NEW_ROBOT,
+    id="c1",
+    kind="email",
+    title="财务邮件",
+    address="smtp.example.com:587（qingka@example.com）",
+    readable=True,
+    has_secret=True,
+    form=ChannelForm(
+        "财务邮件",
+        "",
+        "smtp.example.com",
+        "587",
+        "tls",
+        "qingka@example.com",
+        "qingka@example.com",
+        "清卡管理",
+        ["clearing.failed"],
+        "cw@example.com",
+        "",
+        False,
+        True,
+    ),
+)
+MAIL_CHANNEL_INVALID = replace(
+    MAIL_CHANNEL,
+    readable=False,
+    errors={
+        "host": "主机名无法解析",
+        "port": "数值太大",
+        "finance": "格式不正确",
+        "sender": "必填",
+    },
 )
 
 WEBHOOKS = WebhooksPage(
@@ -178,6 +228,18 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "channels-empty": (
         "notifications/channels.html",
         replace(CHANNELS, rows=()),
+        layout("/settings/channels"),
+    ),
+    "channel-robot": ("notifications/channel.html", NEW_ROBOT, layout("/settings/channels")),
+    "channel-robot-invalid": (
+        "notifications/channel.html",
+        NEW_ROBOT_INVALID,
+        layout("/settings/channels"),
+    ),
+    "channel-mail": ("notifications/channel.html", MAIL_CHANNEL, layout("/settings/channels")),
+    "channel-mail-invalid": (
+        "notifications/channel.html",
+        MAIL_CHANNEL_INVALID,
         layout("/settings/channels"),
     ),
     "webhooks": ("notifications/webhooks.html", WEBHOOKS, layout("/settings/webhooks")),
