@@ -42,7 +42,7 @@ T = TypeVar("T")
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """A read waits for the device; a connection does not."""
 
-_LIMITS = httpx.Limits(keepalive_expiry=2.0)
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
 """An idle connection is given up well before an agent closes it (5 s): else a request meets the closing."""
 
 READ_PAUSES = (0.0, 0.5, 2.0)
@@ -254,7 +254,7 @@ class AgentClient:
             verify=self._verify or trusting(),
             timeout=self._timeout,
             trust_env=False,
-            limits=_LIMITS,
+            limits=LIMITS,
         )
 
 

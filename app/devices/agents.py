@@ -8,7 +8,8 @@ from app.contracts.faults import fault
 from app.core.crypto import NotOpened, seal, unseal
 from app.core.security import derive_key, same
 from app.core.tls import pinned_context, trusting
-from app.devices.agent_client import AgentClient, AgentFault
+from app.devices.agent_addresses import Vetted
+from app.devices.agent_client import LIMITS, AgentClient, AgentFault
 from app.devices.models import DIAL, MOUNTED, Agent, AgentState
 from app.devices.transports import Patient, Registered
 from app.settings import AgentAway, Settings
@@ -70,10 +71,8 @@ def client_of(
     if agent.base_url.startswith(MOUNTED):
         return AgentClient("http://mounted", token, _mounted(agent.base_url))
     context = pinned_context(agent.pin) if agent.pin else trusting(settings.agent_ca)
-    if not patience:
-        return AgentClient(agent.base_url, token, verify=context)
-    direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
-    return AgentClient(agent.base_url, token, Patient(direct, patience))
+    direct = Vetted(httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=LIMITS))
+    return AgentClient(agent.base_url, token, Patient(direct, patience) if patience else direct)
 
 
 def relay_token(settings: Settings) -> str:

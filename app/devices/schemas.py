@@ -3,8 +3,6 @@
 Times of a device's own clock are shown with the zone they are meant in (+08:00), however wrong it is.
 """
 
-import ipaddress
-import socket
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from app.contracts.devices import DeviceKind, InvoiceType, LinkState
 from app.core.money import Money
 from app.core.schemas import ABSENT, Input, Name, Patch
 from app.core.tls import normal_pin
+from app.devices.agent_addresses import REFUSED, is_refused, literal
 from app.devices.models import MOUNTED, AgentState, Device, DeviceMonitor, DeviceState
 from app.devices.states import TypeState, as_shown, clock_now, type_state, worst
 
@@ -44,27 +43,10 @@ def _checked_url(text: str) -> str:
         raise ValueError("地址中不能含有账号、密码或参数")
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError("地址中不能含有空白字符")
-    _refuse_metadata(parts.hostname)
+    address = literal(parts.hostname)
+    if address is not None and is_refused(address):
+        raise ValueError(REFUSED)
     return text
-
-
-def _refuse_metadata(host: str) -> None:
-    """Agents stand in the local network, never at a link-local address (clouds' metadata services).
-
-    In every spelling the system's resolver would understand: 2852039166 and 0xa9fea9fe are 169.254.169.254.
-    """
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        try:
-            address = ipaddress.IPv4Address(socket.inet_aton(host))
-        except OSError:
-            return  # a name
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        raise ValueError("不能使用这个地址")
 
 
 BaseUrl = Annotated[str, StringConstraints(max_length=300), AfterValidator(_checked_url)]

@@ -17,6 +17,7 @@ from app.core.db import Database, Session, on_commit
 from app.core.etags import require_match
 from app.core.ids import new_token
 from app.devices import dialled, queries
+from app.devices.agent_addresses import check_name
 from app.devices.agent_client import AgentClient, AgentFault
 from app.devices.agents import is_token, sealed_token
 from app.devices.models import MOUNTED, Agent, AgentState
@@ -64,7 +65,11 @@ def register_agent(
     settings: Settings,
     at: datetime,
 ) -> tuple[Agent, str]:
-    """Register an agent; returns it with its token, which is shown this once. Raises AgentTaken."""
+    """Register an agent; returns it with its token, which is shown this once.
+
+    Raises AgentTaken, Invalid.
+    """
+    check_name(data.base_url)
     token = data.token.get_secret_value() if data.token else new_token()
     agent = Agent(
         name=data.name,
@@ -114,11 +119,13 @@ def change_agent(
     at: datetime,
     if_match: str | None = None,
 ) -> Agent:
-    """Change what was sent. Raises NotFound, PreconditionFailed, AgentTaken."""
+    """Change what was sent. Raises NotFound, PreconditionFailed, AgentTaken, Invalid."""
     agent = queries.agent_for_change(session, agent_id)
     require_match(if_match, agent.revision)
     wanted = data.changes()
     wanted.pop("password", None)
+    if "base_url" in wanted:
+        check_name(wanted["base_url"])
     token = wanted.pop("token", None)
     changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
     if not changed and token is None:

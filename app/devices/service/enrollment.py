@@ -21,6 +21,7 @@ from app.contracts.tunnel import REVOKED
 from app.core.db import Session, on_commit
 from app.core.security import hash_token
 from app.devices import dialled, queries
+from app.devices.agent_addresses import check_name
 from app.devices.agents import sealed_token
 from app.devices.models import MOUNTED, Agent, AgentEnrollment, AgentState
 from app.devices.schemas import EnrollRequest
@@ -90,7 +91,7 @@ def enroll(
     session: Session, *, data: EnrollRequest, settings: Settings, ip: str, at: datetime
 ) -> Agent:
     """Register the agent that shows this code, or register it anew. Raises EnrollmentRefused,
-    AgentIncompatible, AgentTaken."""
+    AgentIncompatible, AgentTaken, Invalid."""
     enrollment = queries.enrollment_by_code(session, hash_token(_normal(data.code)))
     token_hash = hash_token(data.token.get_secret_value())
     if enrollment is None or enrollment.expires_at <= at:
@@ -98,6 +99,7 @@ def enroll(
     if enrollment.used_at is not None:
         return _again(session, enrollment, token_hash)
     require_compatible(data.version, data.contract_version)
+    check_name(data.base_url or "")
     agent = _agent(session, enrollment, data, settings, at)
     enrollment.sqlmodel_update({"used_at": at, "used_token_hash": token_hash, "agent_id": agent.id})
     session.flush()
