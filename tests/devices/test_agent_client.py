@@ -286,6 +286,6 @@ def test_a_command_whose_connection_broke_is_never_sent_again_by_the_client(agen
 def test_an_idle_connection_is_given_up_before_the_agent_closes_it() -> None:
     from uvicorn import Config
 
-    expiry = agent_client._LIMITS.keepalive_expiry
+    expiry = agent_client.LIMITS.keepalive_expiry
     assert expiry is not None
     assert expiry < Config(lambda: None).timeout_keep_alive
