@@ -360,6 +360,7 @@ def test_mail_servers_in_the_own_network_need_the_setting(
         assert list(answer.json()["errors"]) == [field]
     page = client.post("/settings/channels", data=_mail_form(mail_server) | CONFIRMED)
     assert (page.status_code, "目标指向内部网络" in page.text) == (422, True)
+    assert "QINGKA_WEBHOOK_ALLOW_PRIVATE=true" in page.text
 
 
 def test_a_pasted_robot_is_posted_to(

@@ -18,6 +18,7 @@ from app.errors import Invalid
 from app.notifications import queries
 from app.notifications.channel_schemas import ChannelCreate, ChannelUpdate, SmtpCreate, SmtpUpdate
 from app.notifications.contexts import ChannelForm, ChannelPage
+from app.notifications.errors import TargetForbidden
 from app.notifications.kinds import SUBSCRIBABLE
 from app.notifications.models import Channel, ChannelKind
 from app.notifications.sending.mail_servers import PORTS, SENDER_NAME, Encryption, Server
@@ -261,6 +262,8 @@ def _page(
 def _errors(error: Invalid) -> dict[str, str]:
     """By the fields of the form: `smtp.password` of the API is `smtp_password` here."""
     given = error.errors or {"form": error.detail}
+    if isinstance(error, TargetForbidden):
+        given = given | {"form": error.remedy}
     return {
         "smtp_password" if name == "smtp.password" else name.removeprefix("smtp."): text
         for name, text in given.items()
