@@ -319,6 +319,9 @@ def test_who_decides_where_data_go_is_asked_for_the_password(
         changes = body if path.endswith("channels") else {"url": receiver.url(), **changes}
     if "secret" in path or method == "DELETE":
         changes = {}
+    if path == "/settings/channels/{channel}":
+        fields = {"name": "邮件", "host": "127.0.0.1", "encryption": "none", "sender": "a@b.cn"}
+        changes |= fields
     sent = changes | ({"password": password} if password else {})
     place = path.format(webhook=webhook, channel=made["id"])
     what = {"json": sent} if place.startswith(API) else {"data": sent}
