@@ -148,17 +148,37 @@ def refresh_device(
     settings: SettingsDep,
     clock: ClockDep,
     response: Response,
+    confirmed: Annotated[str | None, Query(max_length=64)] = None,
 ) -> RefreshResult:
-    """Read the device now. 502 with a code `device.*` or `agent.*` when it cannot be read."""
-    changes = service.refresh_device(
-        database, device_id, principal=principal, settings=settings, clock=clock
-    )
+    """Read the device now. 502 with a code `device.*` or `agent.*` when it cannot be read.
+
+    With `confirmed`, which may be empty, what differs is saved only if the differences are those an earlier
+    answer gave this `confirm` for; otherwise they are answered again. Without it they are saved at once.
+    """
+    if confirmed is None:
+        changes = tuple(
+            service.refresh_device(
+                database, device_id, principal=principal, settings=settings, clock=clock
+            )
+        )
+        found = service.Comparison(changes, "", saved=True)
+    else:
+        found = service.compare_device(
+            database,
+            device_id,
+            principal=principal,
+            settings=settings,
+            clock=clock,
+            confirmed=confirmed,
+        )
     with database.reading() as session:
         device = queries.visible(session, device_id, principal)
         shown = _answer(response, session, device, clock)
     return RefreshResult(
         **shown.model_dump(),
-        changes=[ChangePublic.model_validate(change) for change in changes],
+        changes=[ChangePublic.model_validate(change) for change in found.changes],
+        saved=found.saved,
+        confirm="" if found.saved else found.digest,
     )
 
 

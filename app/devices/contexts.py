@@ -64,6 +64,7 @@ class Change:
     label: str
     before: str
     after: str
+    can_save: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class DevicePage:
     """devices/detail.html. `clock_at` is the device clock at `read_at`; drift is device minus server.
 
     `asked` names the dialog shown at once: handover, retire or "". `changes` is None unless the page answers a read just made; empty means nothing differed.
+    They are saved by confirming them (`confirm`, "" once they are); `changed_again`: others than were confirmed.
     """
 
     id: str
@@ -100,6 +102,8 @@ class DevicePage:
     simulated_device: bool
     monitors: tuple[MonitorRow, ...]
     changes: tuple[Change, ...] | None = None
+    confirm: str = ""
+    changed_again: bool = False
     can_refresh: bool = False
     can_set_clock: bool = False
     can_change: bool = False

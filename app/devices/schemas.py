@@ -184,6 +184,8 @@ class RefreshResult(DevicePublic):
     """A device just read, and what was different."""
 
     changes: list[ChangePublic]
+    saved: bool = Field(description="whether the register says the same by now")
+    confirm: str = Field(description="what to send as `confirmed` to save these differences")
 
 
 def _checked_pin(text: str) -> str:

@@ -45,7 +45,7 @@ def asked() -> list[Any]:
         pytest.param(route.path, name, id=f"{route.path}?{name}")
         for route in routes()
         for name in sorted(names(route, "query"))
-        if "GET" in route.methods and route.path not in _NO_PAGES
+        if "GET" in (route.methods or ()) and route.path not in _NO_PAGES
     ]
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Form, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
@@ -55,18 +56,34 @@ def refresh(
     database: DatabaseDep,
     settings: SettingsDep,
     clock: ClockDep,
+    confirmed: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """重新读取设备: shows what was different; a device that can't be read shows why."""
-    changes: tuple[Change, ...] | None
+    """重新读取设备: shows what differs, and saves it once that is `confirmed`; else why it can't be read."""
     try:
-        found = service.refresh_device(
-            database, device_id, principal=principal, settings=settings, clock=clock
+        found = service.compare_device(
+            database,
+            device_id,
+            principal=principal,
+            settings=settings,
+            clock=clock,
+            confirmed=confirmed,
         )
-        changes = tuple(Change(one.label, one.before, one.after) for one in found)
     except service.DeviceUnreadable:
-        changes = None  # the page shows the fault that was kept
+        found = None  # the page shows the fault that was kept
+    if found is not None and found.saved and confirmed and found.changes:
+        kept = all(one.saved for one in found.changes)
+        words = "差异已保存，登记与设备一致" if kept else "已保存；开票机号被另一台设备占用，未保存"
+        return redirect(f"/devices/{device_id}", flash=words, kind="ok" if kept else "warn")
     with database.reading() as session:
-        page = build(session, device_id, principal, clock, changes)
+        page = build(session, device_id, principal, clock)
+    if found is not None:
+        changes = tuple(
+            Change(one.label, one.before, one.after, one.saved) for one in found.changes
+        )
+        moved = bool(confirmed) and not found.saved
+        page = replace(
+            page, changes=changes, confirm="" if found.saved else found.digest, changed_again=moved
+        )
     return render(request, "devices/detail.html", page)
 
 
@@ -94,7 +111,6 @@ def build(
     device_id: UUID,
     principal: Principal,
     clock: Clock,
-    changes: tuple[Change, ...] | None = None,
 ) -> DevicePage:
     """The page as it stands. Raises NotFound."""
     now = clock()
@@ -121,7 +137,7 @@ def build(
         fault_remedy=fault.remedy if fault else "",
         simulated_device=device.simulated,
         monitors=_monitors(device, monitors, clock),
-        changes=changes,
+        changes=None,
         can_refresh=principal.can(Permission.CLEARING_REQUEST)
         and device.state is not DeviceState.RETIRED,
         can_set_clock=principal.can(Permission.DEVICES_WRITE)

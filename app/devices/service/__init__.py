@@ -21,9 +21,11 @@ from app.devices.service.enrollment import (
     require_compatible,
 )
 from app.devices.service.reading import (
+    Comparison,
     DeviceHasNoAgent,
     DeviceUnreadable,
     client_for,
+    compare_device,
     mark_unreadable,
     observe,
     refresh_device,
@@ -54,6 +56,7 @@ __all__ = [
     "AgentIncompatible",
     "AgentTaken",
     "Change",
+    "Comparison",
     "DeviceClockFixed",
     "DeviceHasNoAgent",
     "DeviceNumberTaken",
@@ -67,6 +70,7 @@ __all__ = [
     "change_device",
     "check_agent",
     "client_for",
+    "compare_device",
     "create_enrollment",
     "differences",
     "discover",

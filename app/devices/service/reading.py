@@ -1,6 +1,9 @@
 """更新设备信息: read a device through its agent, compare with what is stored, keep what it says."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from app.devices.agents import client_of
 from app.devices.models import Device, DeviceState
 from app.devices.service.differences import (
     Change,
+    differences,
     store_dates,
     store_identity,
     store_monitors,
@@ -43,6 +47,15 @@ class DeviceUnreadable(AgentFault):
     """The device could not be read; code and remedy are those of the agent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a reading differs in from the register, and whether the register says the same by now."""
+
+    changes: tuple[Change, ...]
+    digest: str
+    saved: bool
+
+
 _GONE = frozenset(
     {"device.disconnected", "device.timeout", "device.not_found", "agent.unreachable"}
 )
@@ -62,6 +75,51 @@ def refresh_device(
     Returns what was different. Raises NotFound, DeviceRetired, DeviceHasNoAgent, and
     DeviceUnreadable after having marked the device.
     """
+    reading = _read(database, device_id, principal=principal, settings=settings, clock=clock)
+    with database.transaction() as session:
+        device = queries.device_for_change(session, device_id, principal=principal)
+        return take_over(session, device, reading, principal=principal, at=clock())
+
+
+def compare_device(
+    database: Database,
+    device_id: UUID,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+    confirmed: str = "",
+) -> Comparison:
+    """Read the device now; what differs from the register is kept only once a person has confirmed it.
+
+    `confirmed` is the `digest` of the differences that were shown: others than these are shown again, not
+    saved. A first reading contradicts no earlier one and is kept. How the device is right now (state, clock, dates) is kept in any case. Raises as refresh_device.
+    """
+    reading = _read(database, device_id, principal=principal, settings=settings, clock=clock)
+    with database.transaction() as session:
+        device = queries.device_for_change(session, device_id, principal=principal)
+        found = tuple(differences(session, device, reading))
+        digest = _digest(found)
+        if found and confirmed != digest and device.read_at is not None:
+            observe(session, device, reading, clock())
+            return Comparison(found, digest, saved=False)
+        take_over(session, device, reading, principal=principal, at=clock())
+        return Comparison(found, digest, saved=True)
+
+
+def _digest(found: Sequence[Change]) -> str:
+    shown = [[one.field, one.before, one.after] for one in found]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+
+def _read(
+    database: Database,
+    device_id: UUID,
+    *,
+    principal: Principal,
+    settings: Settings,
+    clock: Clock,
+) -> DeviceReading:
     with database.reading() as session:
         device = queries.visible(session, device_id, principal)
         client, number = client_for(session, device, settings), device.number
@@ -73,9 +131,7 @@ def refresh_device(
             device = queries.device_for_change(session, device_id, principal=principal)
             mark_unreadable(session, device, error.fault, at=clock())
         raise DeviceUnreadable(error.fault) from error
-    with database.transaction() as session:
-        device = queries.device_for_change(session, device_id, principal=principal)
-        return take_over(session, device, reading, principal=principal, at=clock())
+    return reading
 
 
 def refresh_devices_of(

@@ -127,8 +127,10 @@ DEVICE_PAGE = DevicePage(
     ),
     changes=(
         Change("版本", "V2.0.17", "V2.0.18"),
-        Change("026 锁死日期", "2026-11-16", "2026-12-15"),
+        Change("开票机号", "0", "1", can_save=False),
     ),
+    confirm="5f2a",
+    changed_again=True,
     can_refresh=True,
     can_set_clock=True,
     can_change=True,
