@@ -22,14 +22,15 @@ from scripts.chaos_processes import processes
 from scripts.chaos_tally import Tally
 
 PARTS = ("kills", "faults", "crowds", "limits", "pauses", "postgres", "processes")
-ON_POSTGRES = ("pauses", "postgres", "processes")
+ON_POSTGRES = ("postgres", "processes")
 RUNS, QUICK_RUNS = 200, 6
 CLEARINGS, QUICK_CLEARINGS = 500, 12
 RESTARTS, QUICK_RESTARTS = 10, 2
 OTHERS, QUICK_OTHERS = 20, 5
 MOST_AT_ONCE = 60
 """Clearings at once where three processes share 30 connections and two cores."""
-PAUSES, QUICK_PAUSES = 7, 2
+ROUNDS, QUICK_ROUNDS = 3, 1
+"""How often every moment is paused at, for each process that can be."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,7 +83,10 @@ def _parts(
         "crowds": lambda: crowds(tally, folder, others=QUICK_OTHERS if quick else OTHERS),
         "limits": lambda: limits(tally, folder),
         "pauses": lambda: pauses(
-            tally, chance(seed, "pauses"), folder, moments=QUICK_PAUSES if quick else PAUSES
+            tally,
+            folder,
+            rounds=QUICK_ROUNDS if quick else ROUNDS,
+            on_postgres=options.postgres or options.only is not None,
         ),
         "postgres": lambda: on_postgres(
             tally, chance(seed, "postgres"), folder, clearings=clearings, restarts=restarts

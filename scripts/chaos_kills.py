@@ -137,8 +137,9 @@ def _on_one_rig(tally: Tally, runs: list[Run], folder: Path, *, split: bool) -> 
 
 def _carry_out(rig: Rig, tally: Tally, part: str, run: Run) -> None:
     held, free = rig.subjects(DEVICES_OF_RUN)
+    begun = rig.begin(held) if run.moment is None else begin_held(rig, held, run.moment)
     cases = [
-        Case(held, _begin_held(rig, held, run), f"{run.name}, device {held.number}"),
+        Case(held, begun, f"{run.name}, device {held.number}"),
         Case(free, rig.begin(free), f"{run.name}, free device {free.number}"),
     ]
     if run.moment is None:
@@ -154,22 +155,23 @@ def _carry_out(rig: Rig, tally: Tally, part: str, run: Run) -> None:
     settle_all(rig, tally, part, cases)
 
 
-def _begin_held(rig: Rig, subject: Subject, run: Run) -> str:
-    moment = run.moment
-    if moment is not None and moment.message != "SKPXXCX":
-        hold(rig, subject, moment)
+def begin_held(rig: Rig, subject: Subject, moment: Moment, *, seconds: float = HELD) -> str:
+    """Begin one clearing that is held up at the moment for so long; gives the request's id."""
+    is_read_before = moment.message == "SKPXXCX"
+    if not is_read_before:
+        hold(rig, subject, moment, seconds=seconds)
     request_id = rig.begin(subject)
-    if moment is not None and moment.message == "SKPXXCX":
+    if is_read_before:
         # Read from the beginning on: it is to be held up only once all is confirmed.
         patiently(lambda: _taken("JKHC")(rig, subject, request_id), seconds=REACH_SECONDS)
-        hold(rig, subject, moment)
+        hold(rig, subject, moment, seconds=seconds)
     return request_id
 
 
-def hold(rig: Rig, subject: Subject, moment: Moment) -> None:
+def hold(rig: Rig, subject: Subject, moment: Moment, *, seconds: float = HELD) -> None:
     """Have the device or the bureau held up at this moment, as often as it needs."""
     rig.simulation.fault(
-        subject.number, moment.fault, message=moment.message, seconds=HELD, times=moment.times
+        subject.number, moment.fault, message=moment.message, seconds=seconds, times=moment.times
     )
 
 

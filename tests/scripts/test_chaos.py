@@ -8,7 +8,6 @@ from app.agent.virtual.faults import SCOPES, FaultName
 from scripts.chaos import chance
 from scripts.chaos_faults import STAGES, cells
 from scripts.chaos_kills import MOMENTS, VICTIMS, plan
-from scripts.chaos_pauses import BEFORE_WRITING
 from scripts.chaos_tally import Tally
 from scripts.chaos_truth import untrue_outcome
 from tests.e2e.harness import TYPES
@@ -53,12 +52,6 @@ def test_a_broken_promise_is_counted_and_named() -> None:
     assert list(tally.wrong()) == ["kill: once: device 2: {'004': 2}"]
     assert list(tally.seen()) == ["kill: 1 × a retry"]
     assert tally.table().splitlines()[2].split() == ["kill", "once", "2", "1"]
-
-
-def test_a_pause_comes_in_every_stage_and_at_every_boundary_but_the_last_reading() -> None:
-    assert {one.message for one in BEFORE_WRITING} == {
-        one.message for one in MOMENTS if one.name != "confirmed, reading again"
-    }
 
 
 ALL, NONE = dict.fromkeys(TYPES, 1), dict.fromkeys(TYPES, 0)
