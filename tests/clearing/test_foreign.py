@@ -7,17 +7,28 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM, Permission, Role
 from app.accounts.service import AccountDraft
-from app.core.db import Database
+from app.backups.models import Backup, BackupKind, BackupState
+from app.clearing.reconciliation.models import (
+    DifferenceKind,
+    ReconciliationDifference,
+    ReconciliationRun,
+)
+from app.contracts.devices import InvoiceType
+from app.core.db import Database, Session
+from app.devices.models import Device
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
+from app.inspections.models import Inspection, InspectionKind
+from app.invoices.models import Invoice
 from app.main import create_app
 from app.settings import Settings
-from tests.clearing.conftest import principal_of
+from tests.clearing.conftest import DUE, principal_of
 from tests.clearing.test_access import KNOWN
 
 if TYPE_CHECKING:
@@ -31,6 +42,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject": {"comment": "资料不齐"},
     "retry": {"password": PASSWORD},
     "checklist": {"items": []},
+    "{difference_id}": {"action": "accept", "reason": "已核实"},
+    "{invoice_id}": {"clearing_status": "cleared", "reason": "已核实"},
+    "issue": {"code": "3100000000", "number": "00000001"},
+    "restore": {"preview": True},
 }
 """Well-formed ones, by the last word of the address: what is refused is not the form."""
 
@@ -50,13 +65,80 @@ def things(office: "Office") -> Things:
     subject, cleared, batched = office.operator(), office.operator(), office.operator()
     with office.database.transaction() as session:
         record_id = office.add_record(session, cleared.device_ids[0]).id
+        kept = _kept(session, office, subject.device_ids[0])
     return {
+        **kept,
         "operator_id": subject.operator_id,
         "device_id": subject.device_ids[0],
         "enterprise_id": office.enterprise_id,
         "request_id": office.submit(subject),
         "record_id": record_id,
         "batch_id": office.open_batch(batched, principal=principal_of(Role.ADMIN)),
+    }
+
+
+def _kept(session: Session, office: "Office", device_id: UUID, by: str = "someone") -> Things:
+    """A backup, a draft, an inspection, and a reconciliation that found something."""
+    at, device = office.clock(), session.get_one(Device, device_id)
+    whose: dict[str, Any] = {
+        "enterprise_id": device.enterprise_id,
+        "operator_id": device.operator_id,
+    }
+    run = ReconciliationRun(
+        period=DUE,
+        devices=[
+            {"device_id": str(device.id), "number": device.number, "read": True, "message": ""}
+        ],
+        differences=1,
+        started_by=by,
+        started_by_name="王晓梅",
+        started_at=at,
+    )
+    backup = Backup(
+        kind=BackupKind.ON_DEMAND,
+        state=BackupState.VERIFIED,
+        path="2026-01/a.zip",
+        size=1,
+        sha256="0" * 64,
+        summary={"parts": []},
+        created_at=at,
+        verified_at=at,
+        **whose,
+    )
+    invoice = Invoice(
+        device_id=device.id,
+        operator_id=device.operator_id,
+        invoice_type=InvoiceType.SPECIAL_PAPER,
+        issued_at=at,
+        period=DUE,
+        draft=True,
+        created_at=at,
+        updated_at=at,
+    )
+    inspection = Inspection(
+        kind=InspectionKind.ON_DEMAND, label="手工", requested_by_name="王晓梅", created_at=at
+    )
+    session.add_all([run, backup, invoice, inspection])
+    session.flush()
+    difference = ReconciliationDifference(
+        run_id=run.id,
+        kind=DifferenceKind.NUMBER_GAP,
+        device_id=device.id,
+        device_number=device.number,
+        period=DUE,
+        message="断号",
+        details={"from": "1"},
+        fingerprint="f" * 64,
+        **whose,
+    )
+    session.add(difference)
+    session.flush()
+    return {
+        "backup_id": backup.id,
+        "invoice_id": invoice.id,
+        "inspection_id": inspection.id,
+        "run_id": run.id,
+        "difference_id": difference.id,
     }
 
 
@@ -115,7 +197,7 @@ def _sign_in(
     settings: Settings,
     clock: "MovableClock",
     sees: frozenset[UUID],
-) -> None:
+) -> UUID:
     """As a leader of other enterprises: asks and reviews."""
     draft = AccountDraft(
         "leader",
@@ -131,7 +213,9 @@ def _sign_in(
         opened = accounts_service.open_session(
             session, made.account.id, settings=settings, at=clock(), ip="testclient"
         )
+        account_id = made.account.id
     client.cookies.set(accounts_service.cookie_name(settings), opened.token)
+    return account_id
 
 
 def test_the_things_are_there_for_who_sees_them(
@@ -144,7 +228,7 @@ def test_the_things_are_there_for_who_sees_them(
         for method, path in _addresses(things)
         if method == "GET" and re.fullmatch(r"/api/v1/[\w-]+/\{\w+\}", path)
     ]
-    assert len(asked) == len(things)
+    assert {path.partition("{")[2][:-1] for _, path in asked} == set(things) - {"difference_id"}
     for address in asked:
         assert _ask(client, address, things).status_code == 200, address
     client.close()
@@ -174,7 +258,55 @@ def test_what_is_foreign_is_answered_as_what_is_not_there(
         assert foreign.status_code in {403, 404}, (address, foreign.text)
         assert _said(foreign, things) == _said(nothing, things), address
         asked += 1
-    assert asked > 20
+    assert asked > 30
+    client.close()
+
+
+def test_no_list_and_no_page_names_what_is_foreign(
+    app: FastAPI,
+    database: Database,
+    settings: Settings,
+    clock: "MovableClock",
+    things: Things,
+    elsewhere: frozenset[UUID],
+) -> None:
+    client = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    with database.reading() as session:
+        numbers = session.exec(select(Device.number)).all()
+    names = [*numbers, *(str(one) for one in things.values())]
+    _sign_in(client, database, settings, clock, elsewhere)
+    shown = 0
+    for method, path in KNOWN:
+        if method != "GET" or "{" in path or path.endswith("/events") or path == "/readyz":
+            continue  # what never ends; what says 503 while no engine runs
+        answer = client.get(path)
+        assert answer.status_code < 500, (path, answer.text)
+        assert [one for one in names if one in answer.text] == [], path
+        shown += answer.status_code == 200
+    assert shown > 30
+    client.close()
+
+
+def test_a_run_of_ones_own_is_foreign_once_its_devices_are(
+    app: FastAPI,
+    database: Database,
+    settings: Settings,
+    clock: "MovableClock",
+    office: "Office",
+    elsewhere: frozenset[UUID],
+) -> None:
+    """Who was limited after it, or whose enterprise another took over, sees it no more."""
+    client = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    account_id = _sign_in(client, database, settings, clock, elsewhere)
+    subject = office.operator()
+    with database.transaction() as session:
+        kept = _kept(session, office, subject.device_ids[0], by=str(account_id))
+        number = session.get_one(Device, subject.device_ids[0]).number
+    run_id = kept["run_id"]
+    for path in (f"/api/v1/reconciliations/{run_id}", f"/invoices/reconciliations/{run_id}"):
+        assert client.get(path).status_code == 404, path
+    listed = client.get("/invoices/reconciliations").text
+    assert (str(run_id) in listed, number in listed) == (False, False)
     client.close()
 
 

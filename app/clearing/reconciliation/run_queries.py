@@ -1,6 +1,7 @@
 """Every select over runs of reconciliation and their differences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from app.clearing.reconciliation.models import (
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.core.pagination import PageRequest, newest_first
+from app.devices.models import Device
 
 
 def accepted_before(
@@ -35,12 +37,35 @@ def accepted_before(
 
 
 def run(session: Session, run_id: UUID, principal: Principal) -> ReconciliationRun:
-    """The run. Raises RunNotFound, also when another person's run covered what this one may not see."""
+    """The run. Raises RunNotFound, also when it is another person's who may see more than this one may.
+
+    One's own is foreign as well once it covers what one may not see any more.
+    """
     found = session.get(ReconciliationRun, run_id)
-    limited = principal.enterprise_ids is not None
-    if found is None or (limited and found.started_by != str(principal.id)):
+    if found is None:
+        raise RunNotFound
+    seen = principal.enterprise_ids
+    is_own = found.started_by == str(principal.id)
+    if seen is not None and not (is_own and _is_all_of(session, found, seen)):
         raise RunNotFound
     return found
+
+
+def _is_all_of(session: Session, run: ReconciliationRun, seen: Collection[UUID]) -> bool:
+    """Whether all its devices, and all it found, belong to these enterprises."""
+    devices = [UUID(one["device_id"]) for one in run.devices]
+    foreign = sa.or_(
+        sa.exists().where(col(Device.id).in_(devices), col(Device.enterprise_id).not_in(seen)),
+        _has_foreign(sa.literal(run.id, sa.Uuid), seen),
+    )
+    return not session.scalar(sa.select(foreign))
+
+
+def _has_foreign(run_id: Any, seen: Collection[UUID]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        col(ReconciliationDifference.run_id) == run_id,
+        col(ReconciliationDifference.enterprise_id).not_in(seen),
+    )
 
 
 def page_of_runs(
@@ -51,14 +76,17 @@ def page_of_runs(
     period: Period | None = None,
     operator_id: UUID | None = None,
 ) -> tuple[list[ReconciliationRun], str | None]:
-    """Newest first; one limited to some enterprises sees the own ones."""
+    """Newest first; one limited to some enterprises sees the own ones that found nothing foreign."""
     query = select(ReconciliationRun)
     if period is not None:
         query = query.where(ReconciliationRun.period == period)
     if operator_id is not None:
         query = query.where(ReconciliationRun.operator_id == operator_id)
     if principal.enterprise_ids is not None:
-        query = query.where(ReconciliationRun.started_by == str(principal.id))
+        query = query.where(
+            ReconciliationRun.started_by == str(principal.id),
+            ~_has_foreign(ReconciliationRun.id, principal.enterprise_ids),
+        )
     return newest_first(session, query, ReconciliationRun.id, page)
 
 
