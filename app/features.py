@@ -189,7 +189,16 @@ FEATURES = (
     Feature(
         package="system",
         routers=("audit_api", "care:api_router", "rules_pages:api_router", "api"),
-        pages=("probes", "api_docs", "audit_pages", "care", "rules_pages", "metrics", "pages"),
+        pages=(
+            "probes",
+            "api_docs",
+            "audit_pages",
+            "audit_restore_pages",
+            "care",
+            "rules_pages",
+            "metrics",
+            "pages",
+        ),
         jobs=("maintenance", "updates"),
         hooks=(Hook("backups.cli:rules", "rules:apply_rules"),),
         commands=(

@@ -101,6 +101,7 @@ class AuditAction(StrEnum):
     AUDIT_CHECKPOINTED = "audit.checkpointed"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_EVIDENCE_ADOPTED = "audit.evidence_adopted"
+    AUDIT_RESTORE_ACCEPTED = "audit.restore_accepted"
     DIAGNOSTICS_COLLECTED = "diagnostics.collected"
     SYSTEM_STARTED = "system.started"
     SYSTEM_STOPPED = "system.stopped"
@@ -208,6 +209,7 @@ LABELS: dict[AuditAction, str] = {
     AuditAction.AUDIT_CHECKPOINTED: "签发审计检查点",
     AuditAction.AUDIT_EXPORTED: "导出审计记录",
     AuditAction.AUDIT_EVIDENCE_ADOPTED: "原有资料纳入审计链",
+    AuditAction.AUDIT_RESTORE_ACCEPTED: "认可恢复自较早的备份",
     AuditAction.DIAGNOSTICS_COLLECTED: "收集诊断信息",
     AuditAction.SYSTEM_STARTED: "系统启动",
     AuditAction.SYSTEM_STOPPED: "系统停止",

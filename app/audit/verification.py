@@ -14,13 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from app.audit import chain
+from app.audit import chain, restores
 from app.audit.actions import AuditAction
 from app.audit.canonical import GENESIS
 from app.audit.chain import ChainBroken, walk
 from app.audit.checkpoint import Checkpoint, CheckpointInvalid, Signer
 from app.audit.merkle import Frontier, leaf_hash
 from app.audit.models import AuditCheckpoint, AuditHead, AuditRecord
+from app.audit.restores import AcceptedRestore
 from app.core.db import Session
 
 
@@ -73,7 +74,7 @@ class Verification:
     """`checked` records fit; `first_bad_seq` is the first that does not. `head`: the registered end.
 
     `anchors` checkpoints kept outside the database were compared, the longest over `anchored` records;
-    `witness` names the one that contradicts.
+    `witness` names the one that contradicts. `restores` were accepted: what they gave up was not compared.
     """
 
     ok: bool
@@ -85,6 +86,7 @@ class Verification:
     anchors: int = 0
     anchored: int = 0
     witness: str = ""
+    restores: tuple[AcceptedRestore, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -139,8 +141,12 @@ def verify(
     outside = [] if kept is None else [_Witness(signer.open(kept), name="提交核对的检查点")]
     result = Verification(True, 0, None, "")
     try:
-        outside += [_opened(anchor, signer) for anchor in anchors]
+        opened = [_opened(anchor, signer) for anchor in anchors]
         bounds = _bounds(session)
+        given_up = restores.accepted(_all(session, restores.ACCEPTED, Problem.RECORD))
+        result = replace(result, restores=given_up)
+        # What somebody hands in is compared in any case.
+        outside += [one for one in opened if not any(r.covers(one.checkpoint) for r in given_up)]
         result = replace(result, head=bounds.hash, checked=bounds.seq)
         stored = _stored(session, signer)
         size = stored[-1].checkpoint.size if stored else None

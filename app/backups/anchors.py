@@ -17,8 +17,10 @@ from app.audit.chain import ChainBroken
 from app.audit.checkpoint import Signer
 from app.audit.tree import CheckpointContradicted
 from app.audit.verification import Anchor
+from app.backups import archive, encryption
+from app.backups.archive import ArchiveDamaged
 from app.backups.content import Content
-from app.backups.errors import BackupFailed
+from app.backups.errors import BackupFailed, BackupKeyUnknown
 from app.backups.storage import Storage, spool_file
 from app.backups.targets import LocalTarget, Target
 from app.core.db import Database
@@ -35,6 +37,11 @@ BETWEEN = timedelta(hours=1)
 NEWEST, OLDER = 100, 200
 """Compared from each place: the newest, and as many of the others, evenly."""
 
+ARCHIVES = 60
+"""Archives whose manifests are read back from each target: half of them the newest, the others evenly."""
+
+_MONTH = re.compile(r"\d{4}-\d{2}")
+"""The folders of a target that hold archives."""
 _NAME = re.compile(r"(\d{8}T\d{6})Z-(\d+)\.txt")
 _STAMP = "%Y%m%dT%H%M%S"
 _LONGEST = 4096
@@ -86,8 +93,11 @@ def publish(storage: Storage, text: str, at: datetime) -> list[str]:
     return taken
 
 
-def collect(storage: Storage) -> Collected:
-    """The checkpoints of this installation's key that are kept in the data directory and on the targets."""
+def collect(storage: Storage, *, every: bool = False) -> Collected:
+    """The checkpoints of this installation's key in the data directory and on the targets, in archives as well.
+
+    Of many some, unless `every` one is wanted.
+    """
     signer = storage.signer
     if signer is None:
         return Collected((), ())
@@ -95,14 +105,55 @@ def collect(storage: Storage) -> Collected:
     unreachable: list[str] = []
     for place, target in _places(storage):
         try:
-            for name in _chosen(_names(target, signer)):
-                with target.open(f"{_folder(signer)}/{name}") as file:
-                    text = file.read(_LONGEST).decode("utf-8", "replace")
-                found.append(Anchor(f"{place}：{name}", text))
+            found += _beside(place, target, signer, every=every)
+            if target in storage.targets:
+                archived, unread = _archived(storage, place, target, signer, every=every)
+                found += archived
+                unreachable += [f"{place}的 {unread} 份备份"] if unread else []
         except (OSError, BackupFailed) as error:
             log.warning("checkpoints not read", place=place, reason=str(error))
             unreachable.append(place)
     return Collected(tuple(found), tuple(unreachable))
+
+
+def _beside(place: str, target: Target, signer: Signer, *, every: bool) -> Iterator[Anchor]:
+    names = _names(target, signer)
+    for name in names if every else _chosen(names):
+        with target.open(f"{_folder(signer)}/{name}") as file:
+            text = file.read(_LONGEST).decode("utf-8", "replace")
+        yield Anchor(f"{place}：{name}", text)
+
+
+def _archived(
+    storage: Storage, place: str, target: Target, signer: Signer, *, every: bool
+) -> tuple[list[Anchor], int]:
+    """The checkpoints in the manifests of archives, and how many archives could not be opened.
+
+    Asked of the target, not of the database, whose rows a forger would have altered as well.
+    """
+    found: list[Anchor] = []
+    unread = 0
+    months = sorted(name for name in target.folders() if _MONTH.fullmatch(name))
+    names = [f"{month}/{name}" for month in months for name in sorted(target.names(month))]
+    paths = [path for path in names if ".zip" in path]
+    for path in paths if every else _chosen(paths, newest=ARCHIVES // 2, older=ARCHIVES // 2):
+        try:
+            text = _of_archive(storage, target, path)
+        except (ArchiveDamaged, BackupFailed, BackupKeyUnknown, OSError) as error:
+            log.warning("manifest not read", place=place, path=path, reason=str(error))
+            unread += 1
+            continue
+        # One of before the secret was replaced is signed with a key that is gone.
+        if text is not None and signer.names(text):
+            found.append(Anchor(f"{place}：{path} 的清单", text))
+    return found, unread
+
+
+def _of_archive(storage: Storage, target: Target, path: str) -> str | None:
+    """Only the end of the file is read, which costs little on a remote target, too."""
+    with target.open(path) as file:
+        text = archive.read_manifest(encryption.unsealed(file, storage.keys)).get(FIELD)
+    return None if text is None else str(text)
 
 
 def _is_due(storage: Storage, at: datetime) -> bool:
@@ -152,6 +203,6 @@ def _names(target: Target, signer: Signer) -> list[str]:
     return sorted(name for name in target.names(_folder(signer)) if _NAME.fullmatch(name))
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
-    older = names[:-NEWEST]
-    return [*older[:: len(older) // OLDER + 1], *names[-NEWEST:]]
+def _chosen(names: Sequence[str], *, newest: int = NEWEST, older: int = OLDER) -> list[str]:
+    rest = names[:-newest]
+    return [*rest[:: len(rest) // older + 1], *names[-newest:]]

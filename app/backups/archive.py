@@ -215,10 +215,13 @@ def _verify_part(archive: zipfile.ZipFile, name: str, part: Mapping[str, Any]) -
 
 
 def read_manifest(source: Source) -> dict[str, Any]:
-    """The manifest, unchecked."""
-    with zipfile.ZipFile(source) as archive:
-        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
-        return manifest
+    """The manifest alone; the parts are not compared. Raises ArchiveDamaged."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+            return manifest
+    except _DAMAGE as error:
+        raise ArchiveDamaged(f"备份文件损坏：{error}") from error
 
 
 def read_json(source: Source, name: str) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class Target(Protocol):
         """The names of the files in a folder; none where there is no such folder."""
         ...
 
+    def folders(self) -> list[str]:
+        """The names of the folders at the top."""
+        ...
+
     def delete(self, path: str) -> None:
         """Remove the file; one that is gone already is as well."""
         ...
@@ -99,6 +103,10 @@ class LocalTarget:
     def names(self, folder: str) -> list[str]:
         place = self._place(folder)
         return [path.name for path in place.iterdir() if path.is_file()] if place.is_dir() else []
+
+    def folders(self) -> list[str]:
+        place = self.root
+        return [path.name for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
 
     def delete(self, path: str) -> None:
         self._place(path).unlink(missing_ok=True)
@@ -172,6 +180,12 @@ class S3Target:
         with _storage_errors(), suppress(FileNotFoundError):
             found = self._fs.ls(self._key(folder), detail=True, refresh=True)
             return [one["name"].rpartition("/")[2] for one in found if one["type"] == "file"]
+        return []
+
+    def folders(self) -> list[str]:
+        with _storage_errors(), suppress(FileNotFoundError):
+            found = self._fs.ls(self._root, detail=True, refresh=True)
+            return [one["name"].rpartition("/")[2] for one in found if one["type"] == "directory"]
         return []
 
     def delete(self, path: str) -> None:

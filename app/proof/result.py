@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.audit.evidence import Compared, Discrepancy
+from app.audit.restores import AcceptedRestore
 from app.audit.verification import Verification
 from app.core.clock import local
 from app.core.guards import Fault
@@ -79,7 +80,7 @@ class Proof:
     def sentence(self) -> str:
         """The result as pages and the command line tell it."""
         if not self.ok:
-            return "；".join(one.message for one in self.findings)
+            return "；".join([*(one.message for one in self.findings), *self._restores()])
         rows = "、".join(f"{part.kind.label} {part.rows} 条" for part in self.compared)
         return f"{self.chain.sentence}；{rows}，均与链上摘要一致；数据库保护齐全。{self.reach}。"
 
@@ -90,12 +91,13 @@ class Proof:
             return self.sentence
         more = len(self.findings) - FIRST
         shown = "；".join(one.message for one in self.findings[:FIRST])
-        return f"{shown}；另有 {more} 处不符" if more > 0 else shown
+        shown = f"{shown}；另有 {more} 处不符" if more > 0 else shown
+        return "；".join([shown, *self._restores()])
 
     @property
     def reach(self) -> str:
         """How far this proves anything, and what it can't show."""
-        said = [self._anchored()]
+        said = [self._anchored(), *self._restores()]
         if self.adopted:
             at = f"{local(self.adopted.at):%Y-%m-%d %H:%M}"
             said.append(f"其中 {self.adopted.rows} 条资料于 {at} 升级时纳入，此前的改动无从证明")
@@ -113,8 +115,26 @@ class Proof:
             f"自签发以来未被改写{rest}"
         )
 
+    def _restores(self) -> list[str]:
+        """Said whatever the result is: who accepted a restore may have accepted a rewriting."""
+        return [_restored(one) for one in self.chain.restores]
+
     def _told(self, one: Discrepancy) -> str:
         number = self.named.get(one.seq or 0)
         about = f"{number}，" if number else ""
         where = f"（{about}见第 {one.seq} 条审计记录）" if one.seq else ""
         return f"{one.kind.label} {one.id} {one.mismatch.label}{where}"
+
+
+def _restored(one: AcceptedRestore) -> str:
+    sizes = one.sizes
+    fits = (
+        f"仅前 {one.fits} 条有当时一致的库外检查点"
+        if one.fits
+        else "没有一个库外检查点与当时的记录一致"
+    )
+    return (
+        f"{one.by} 于 {local(one.at):%Y-%m-%d %H:%M} 认可恢复自较早的备份（原因：{one.reason}；"
+        f"见第 {one.seq} 条审计记录）：{len(sizes)} 个库外检查点（前 {sizes[0]} 至 {sizes[-1]} 条）"
+        f"与记录不符，不再比对，{fits}"
+    )

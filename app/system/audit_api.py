@@ -6,14 +6,16 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import StreamingResponse
 
-from app.accounts.deps import AuditReader
+from app.accounts.deps import Admin, AuditReader
+from app.accounts.service.step_up import verify_step_up
 from app.audit import queries, tree
 from app.audit.operations import export_now
 from app.audit.schemas import AuditRecordPublic, CheckpointPublic
 from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep
-from app.proof.schemas import KeptCheckpoint, ProofPublic
+from app.proof.restores import accept_restore
+from app.proof.schemas import ContradictionPublic, KeptCheckpoint, ProofPublic, RestoreAccept
 from app.proof.service import prove
 from app.system.audit_filters import AuditFilterDep, SignerDep
 
@@ -48,6 +50,21 @@ def verify_with_checkpoint(
 ) -> ProofPublic:
     """The same, and compare with a checkpoint somebody kept; one that isn't of this log is refused."""
     return ProofPublic.of(prove(database, settings, kept=kept.checkpoint))
+
+
+@router.post("/restores", status_code=201)
+def accept_restored(
+    database: DatabaseDep,
+    principal: Admin,
+    settings: SettingsDep,
+    clock: ClockDep,
+    data: RestoreAccept,
+) -> ContradictionPublic:
+    """Accept that checkpoints outside speak of records a restore gave up; the trail says so for ever."""
+    password = data.password.get_secret_value() if data.password else None
+    verify_step_up(database, principal, password, settings=settings, clock=clock)
+    found = accept_restore(database, settings, principal=principal, reason=data.reason, clock=clock)
+    return ContradictionPublic.of(found)
 
 
 @router.get("/checkpoint")

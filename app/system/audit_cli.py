@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.accounts.principal import at_the_shell
 from app.audit.actor import shell_actor
 from app.audit.checkpoint import Signer
 from app.audit.operations import export_now
@@ -17,6 +18,7 @@ from app.core.db import Database
 from app.core.installation import opened
 from app.errors import QingkaError
 from app.proof import checkpoints
+from app.proof.restores import accept_restore, contradiction
 from app.proof.service import prove
 from app.settings import Settings, load_settings
 
@@ -52,6 +54,31 @@ def verify(checkpoint: KeptOption = None) -> None:
     typer.echo(result.sentence, err=not result.ok)
     if not result.ok:
         raise typer.Exit(1)
+
+
+@app.command("accept-restore")
+def accept_restored(
+    reason: Annotated[str, typer.Option(help="为何恢复自较早的备份", prompt="恢复的原因")],
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问")] = False,
+) -> None:
+    """认可恢复自较早的备份：与记录不符的库外检查点不再比对；此事永久记入审计链，验证时都会说明。"""
+    if not reason.strip():
+        typer.echo("请填写原因", err=True)
+        raise typer.Exit(1)
+    settings = load_settings()
+    with _opened() as (database, _):
+        found = contradiction(database, settings)
+        typer.echo(
+            f"{len(found.checkpoints)} 个库外检查点（前 {found.first} 至 {found.last} 条）"
+            f"与现有的 {found.records} 条记录不符；与前 {found.fits} 条一致"
+        )
+        if not yes and not (sys.stdin.isatty() and typer.confirm("认可这次恢复？")):
+            typer.echo("没有认可；确认无误后加 --yes 运行", err=True)
+            raise typer.Exit(1)
+        accept_restore(
+            database, settings, principal=at_the_shell(), reason=reason.strip(), clock=utc_now
+        )
+        typer.echo(prove(database, settings).sentence)
 
 
 @app.command()

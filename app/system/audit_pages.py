@@ -10,6 +10,7 @@ from fastapi import Form, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from app.accounts.deps import AuditReader
+from app.accounts.principal import Permission
 from app.audit import queries, tree
 from app.audit.actions import LABELS
 from app.audit.checkpoint import CheckpointInvalid, Signer
@@ -62,6 +63,7 @@ class AuditPage:
     limit: int
     pager: Pager
     export_href: str
+    can_accept: bool
 
 
 @router.get(PATH)
@@ -78,6 +80,7 @@ def audit_list(
         limit=page.limit,
         pager=_pager(wanted, page, next_cursor),
         export_href=_href("/api/v1/audit-records/export", _parameters(wanted)),
+        can_accept=principal.can(Permission.ADMIN),
     )
     return render(request, "audit/list.html", context)
 

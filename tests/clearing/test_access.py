@@ -62,6 +62,7 @@ POST   /api/v1/api-keys/{key_id}/hand-over                                      
 GET    /api/v1/audit-records                                                       audit
 GET    /api/v1/audit-records/checkpoint                                            audit
 GET    /api/v1/audit-records/export                                                audit
+POST   /api/v1/audit-records/restores                                              admin
 GET    /api/v1/audit-records/verify                                                audit
 POST   /api/v1/audit-records/verify                                                audit
 GET    /api/v1/backups                                                             signed-in
@@ -174,6 +175,8 @@ POST   /account/totp/start                                                      
 GET    /audit                                                                      audit
 GET    /audit/certificate                                                          signed-in
 GET    /audit/checkpoint.txt                                                       audit
+GET    /audit/restore                                                              admin
+POST   /audit/restore                                                              admin
 POST   /audit/compare                                                              audit
 POST   /audit/verify                                                               audit
 GET    /backups                                                                    signed-in

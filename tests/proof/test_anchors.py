@@ -1,6 +1,10 @@
 """Checkpoints kept outside the database: they go out by themselves, and find what can't be found inside."""
 
+import base64
+import json
 import shutil
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +106,63 @@ def test_a_forgery_signed_anew_with_the_key_contradicts_the_checkpoints_outside(
     assert proof.chain.problem is Problem.ANCHOR
 
 
+@pytest.mark.parametrize("key", ["", base64.b64encode(bytes(32)).decode()])
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forgery_contradicts_the_checkpoint_inside_an_archive(
+    proven_file: Proven, as_owner: Owner, what: str, key: str
+) -> None:
+    """Also when every file beside the archives is gone, and with them what the database knows of backups."""
+    statements, problem = FORGERIES[what]
+    settings = Settings.model_validate({**proven_file.settings.model_dump(), "backup_key": key})
+    proven = replace(proven_file, settings=settings)
+    back_up_system(
+        proven.database, storage_of(settings), settings, actor=SYSTEM, clock=proven.clock
+    )
+    _forget_outside(proven)
+    assert prove(proven.database, settings).chain.anchors == 2
+    _forge(proven, as_owner, *statements, "DELETE FROM backup_copies", "DELETE FROM backups")
+    proof = prove(proven.database, settings)
+    assert proof.chain.problem is problem
+    assert "备份目标 local：" in proof.sentence
+    assert "的清单" in proof.sentence
+
+
+def test_a_checkpoint_altered_inside_an_archive_is_named(proven_file: Proven) -> None:
+    backup = back_up_system(
+        proven_file.database,
+        storage_of(proven_file.settings),
+        proven_file.settings,
+        actor=SYSTEM,
+        clock=proven_file.clock,
+    )
+    kept = _targets(proven_file)[1] / backup.path
+    manifest = archive.read_manifest(kept)
+    text = manifest[anchors.FIELD]
+    size = Signer(proven_file.settings.root_secret).open(text).size
+    manifest[anchors.FIELD] = text.replace(f"\n{size}\n", f"\n{size + 1}\n")
+    with zipfile.ZipFile(kept, "w") as file:
+        file.writestr(archive.MANIFEST, json.dumps(manifest))
+    proof = prove(proven_file.database, proven_file.settings)
+    assert proof.chain.problem is Problem.ANCHOR_INVALID
+    assert f"备份目标 second：{backup.path} 的清单" in proof.sentence
+
+
+def test_an_archive_that_cannot_be_opened_is_counted_and_hides_no_other(
+    proven_file: Proven,
+) -> None:
+    backup = back_up_system(
+        proven_file.database,
+        storage_of(proven_file.settings),
+        proven_file.settings,
+        actor=SYSTEM,
+        clock=proven_file.clock,
+    )
+    (_targets(proven_file)[0] / backup.path).write_bytes(b"no archive")
+    proof = prove(proven_file.database, proven_file.settings)
+    assert (proof.ok, proof.chain.anchors) == (True, 4)  # three beside, one in an archive
+    assert "未能读取：备份目标 local的 1 份备份" in proof.reach
+
+
 @pytest.mark.parametrize("which", ["id > 1", "1 = 1"])
 def test_checkpoints_that_the_chain_names_and_that_are_gone_are_missed(
     proven_file: Proven, as_owner: Owner, which: str
@@ -181,10 +242,10 @@ def test_a_signed_checkpoint_goes_with_every_backup_to_every_target(proven: Prov
     )
     assert signer.open(again.summary[anchors.FIELD]).size > size
     proof = prove(proven.database, proven.settings)
-    assert (proof.ok, proof.chain.anchors) == (True, 3)  # beside the archives once an hour
+    assert (proof.ok, proof.chain.anchors) == (True, 3 + 4)  # beside the archives once an hour
     proven.clock.move(hours=1, seconds=1)
     back_up_system(proven.database, storage, proven.settings, actor=SYSTEM, clock=proven.clock)
-    assert prove(proven.database, proven.settings).chain.anchors == 6
+    assert prove(proven.database, proven.settings).chain.anchors == 6 + 6
 
 
 def test_a_trail_that_does_not_fit_stops_no_backup(proven_file: Proven, as_owner: Owner) -> None:
