@@ -10,7 +10,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.metrics import RequestMetrics
 from app.core.process import Process
-from app.notifications.scheduler import Scheduler
+from app.jobs.scheduler import Scheduler
 from app.notifications.sender import Sender
 from app.settings import Settings
 from app.system.rules import Rules

@@ -101,7 +101,7 @@ class VirtualProcess:
 def start_virtual(data_dir: Path, devices: int = DEVICES) -> VirtualProcess:
     """Start the simulator on a free port. It ends by itself when this process does, however that dies."""
     command = [
-        *(sys.executable, "-m", "app.agent.virtual", "serve", "--port", "0"),
+        *(sys.executable, "-m", "app.simulator", "serve", "--port", "0"),
         *("--devices", str(devices), "--data-dir", str(data_dir), "--until-stdin-closes"),
         *("--seconds", str(SECONDS)),
     ]

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app.accounts.principal import Permission
-from app.core.hooks import HookPoint
-from app.core.routing import Router
-from app.notifications.scheduler import RecurringJob
+if TYPE_CHECKING:
+    from app.core.hooks import HookPoint
+    from app.core.routing import Router
+    from app.jobs.scheduler import RecurringJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,26 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of `qingka`, or a group of them; one of a `group` stands below it."""
+    """A command of `qingka`, or a group of them; one of a `group` stands below it.
+
+    `composed`: it works on the server's data, so the process has to be the whole product first.
+    """
 
     name: str
     place: str
     group: str = ""
+    composed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """An entry of the menu: its group, its place in there, and who sees it."""
+    """An entry of the menu: its group, its place in there, and the permission of who sees it."""
 
     group: str
     place: int
     label: str
     href: str
-    permission: Permission = Permission.READ
+    permission: str = "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Feature:
 
 
 _PSEUDO_TERMINALS = (
-    (Command("serial", "drivers.serial_converter.simulator_cli:serial", group="virtual"),)
+    (Command("serial", "serial_cli:serial", group="virtual", composed=False),)
     if sys.platform != "win32"
     else ()
 )
@@ -75,44 +79,80 @@ FEATURES = (
         package="audit",
     ),
     Feature(
+        package="jobs",
+    ),
+    Feature(
         package="accounts",
         routers=("api",),
         pages=("pages",),
         commands=(Command("account", "cli:account_app"), Command("api-key", "cli:api_key_app")),
         menu=(
-            MenuItem("系统设置", 30, "账号", "/settings/accounts", Permission.ADMIN),
-            MenuItem("系统设置", 40, "API 密钥", "/settings/api-keys", Permission.ADMIN),
+            MenuItem("系统设置", 30, "账号", "/settings/accounts", "admin"),
+            MenuItem("系统设置", 40, "API 密钥", "/settings/api-keys", "admin"),
             MenuItem("其他", 5, "我的账号", "/account"),
         ),
     ),
     Feature(
-        # Before invoices, whose /invoices/{id} would take `reconciliations` for an id.
         package="clearing",
-        tables=("models", "reconciliation.models"),
-        routers=(
-            "records_api",  # before `api`, whose /clearing-records/{id} would take `export` for an id
-            "api",
-            "papers_api",
-            "preview_api",
-            "batch_api",
-            "handover_api",
-            "reconciliation.api",
+        hooks=(
+            Hook("backups.service.retention:protections", "queries.records:backups_named_since"),
         ),
-        pages=("pages",),
+    ),
+    Feature(
+        package="prechecks",
+        tables=(),
+        routers=("api",),
+    ),
+    Feature(
+        package="requests",
+        tables=(),
+        routers=("api", "papers_api", "handover_api"),
+        pages=("pages.list", "pages.request", "pages.handover"),
         jobs=("reminders",),
         hooks=(
             Hook(
                 "devices.service.register:handover_hooks",
                 "service.handover:move_requests_of_device",
             ),
-            Hook("backups.service.retention:protections", "queries.records:backups_named_since"),
         ),
         commands=(Command("clear", "cli:clear"),),
+        menu=(MenuItem("系统管理", 20, "清卡申请", "/clearing/requests"),),
+    ),
+    Feature(
+        package="batches",
+        tables=(),
+        routers=("api",),
+        pages=(
+            "confirmation_page",  # before `pages`, whose /{batch_id} would take `new` for an id
+            "pages",
+        ),
+    ),
+    Feature(
+        package="records",
+        tables=(),
+        routers=("api",),
+        pages=("pages", "certificate_pages"),
+        menu=(MenuItem("系统管理", 30, "清卡记录", "/clearing/records"),),
+    ),
+    Feature(
+        # Before invoices, whose /invoices/{id} would take `reconciliations` for an id.
+        package="reconciliation",
+        routers=("api",),
+        pages=("pages",),
+    ),
+    Feature(
+        package="dashboard",
+        tables=(),
+        pages=(
+            "pages.home",
+            "pages.operators",
+            "pages.operators_export",
+            "pages.operator",
+            "pages.operator_checks",
+        ),
         menu=(
             MenuItem("", 10, "首页", "/"),
             MenuItem("系统管理", 10, "清卡管理", "/clearing"),
-            MenuItem("系统管理", 20, "清卡申请", "/clearing/requests"),
-            MenuItem("系统管理", 30, "清卡记录", "/clearing/records"),
         ),
     ),
     Feature(
@@ -138,7 +178,7 @@ FEATURES = (
         pages=("pages",),
         menu=(
             MenuItem("系统管理", 40, "税控设备", "/devices"),
-            MenuItem("系统设置", 60, "设备代理", "/devices/agents", Permission.DEVICES_WRITE),
+            MenuItem("系统设置", 60, "设备代理", "/devices/agents", "devices:write"),
         ),
     ),
     Feature(
@@ -173,8 +213,8 @@ FEATURES = (
             ),
         ),
         menu=(
-            MenuItem("系统设置", 70, "通知渠道", "/settings/channels", Permission.ADMIN),
-            MenuItem("系统设置", 80, "Webhook", "/settings/webhooks", Permission.ADMIN),
+            MenuItem("系统设置", 70, "通知渠道", "/settings/channels", "admin"),
+            MenuItem("系统设置", 80, "Webhook", "/settings/webhooks", "admin"),
             MenuItem("其他", 10, "通知", "/notifications"),
         ),
     ),
@@ -207,8 +247,8 @@ FEATURES = (
             Command("secret", "secret_cli:app"),
         ),
         menu=(
-            MenuItem("保障", 20, "审计", "/audit", Permission.AUDIT_READ),
-            MenuItem("系统设置", 90, "规则", "/settings/rules", Permission.ADMIN),
+            MenuItem("保障", 20, "审计", "/audit", "audit:read"),
+            MenuItem("系统设置", 90, "规则", "/settings/rules", "admin"),
             MenuItem("其他", 20, "帮助", "/help"),
             MenuItem("其他", 30, "关于", "/about"),
         ),
@@ -216,11 +256,12 @@ FEATURES = (
     Feature(
         package="agent",
         tables=(),
-        commands=(
-            Command("agent", "cli:agent"),
-            Command("virtual", "virtual.cli:app"),
-            *_PSEUDO_TERMINALS,
-        ),
+        commands=(Command("agent", "cli:agent", composed=False),),
+    ),
+    Feature(
+        package="simulator",
+        tables=(),
+        commands=(Command("virtual", "cli:app", composed=False), *_PSEUDO_TERMINALS),
     ),
 )
 
@@ -248,7 +289,7 @@ def compose() -> None:
         hook_point(point).fill(functions)
 
 
-def hook_point(place: str) -> HookPoint[Any]:
+def hook_point(place: str) -> "HookPoint[Any]":
     """Return the point of this place, `module:name`."""
     module, name = place.split(":")
     point: HookPoint[Any] = getattr(import_module(f"app.{module}"), name)
@@ -262,15 +303,17 @@ def import_tables() -> None:
             import_module(f"app.{feature.package}.{module}")
 
 
-def jobs() -> Iterable[RecurringJob]:
+def jobs() -> "Iterable[RecurringJob]":
     """Return the recurring work of all features."""
     for feature in FEATURES:
         for module in feature.jobs:
             yield from feature.part(module, "JOBS")
 
 
-def api_router() -> Router:
+def api_router() -> "Router":
     """Return all REST routes, under /api/v1."""
+    from app.core.routing import Router
+
     router = Router(prefix="/api/v1")
     for feature in FEATURES:
         for place in feature.routers:
@@ -278,8 +321,10 @@ def api_router() -> Router:
     return router
 
 
-def page_router() -> Router:
+def page_router() -> "Router":
     """Return the routes of all HTML pages."""
+    from app.core.routing import Router
+
     router = Router(include_in_schema=False)
     for feature in FEATURES:
         for place in feature.pages:

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from app import __version__, features
 from app.accounts.deps import principal_of
-from app.accounts.principal import Principal
+from app.accounts.principal import Permission, Principal
 from app.calendar import service as calendar_service
 from app.calendar.rules import Source
 from app.contracts.periods import Period
@@ -67,7 +67,7 @@ def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list
     here = _best_match(path)
     groups = []
     for title, items in features.menu():
-        allowed = [item for item in items if principal.can(item.permission)]
+        allowed = [item for item in items if principal.can(Permission(item.permission))]
         if allowed:
             groups.append(
                 {"title": title, "items": [_entry(item, here, counts) for item in allowed]}

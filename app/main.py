@@ -18,8 +18,7 @@ from app.agent.assembly import build_agent
 from app.agent.config import AgentConfig, load_config
 from app.agent.runtime import Runtime
 from app.background import Background
-from app.clearing.workflow.context import Context
-from app.clearing.workflow.engine import Engine
+from app.batches.portion_thread import Portions
 from app.core import migrate
 from app.core.bodies import Bodies, ChangesGate
 from app.core.clock import Clock, utc_now
@@ -35,6 +34,8 @@ from app.devices.connections import AgentClients
 from app.devices.follow import AgentFollower
 from app.devices.transports import InProcess
 from app.layout import layout
+from app.requests.run.context import Context
+from app.requests.run.engine import Engine
 from app.settings import ROOT, AgentMode, Settings
 from app.system.idempotency import Idempotency
 from app.system.rules import Rules
@@ -90,10 +91,8 @@ def create_app(
     app.state.metrics = RequestMetrics()
     app.state.rules = Rules(settings)
     app.state.background = Background(database, settings, clock, app.state.metrics, app.state.rules)
-    app.state.engine = Engine(
-        Context(database, settings, clock, AgentClients(database, settings, patient=True)),
-        executor_id=executor_id,
-    )
+    context = Context(database, settings, clock, AgentClients(database, settings, patient=True))
+    app.state.engine = Engine(context, executor_id=executor_id, companions=(Portions(context),))
     error_handlers.install(app)
     routes = [*features.api_router().routes, *features.page_router().routes]
     app.router.routes += [Index(routes), *routes]

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 
 from app import demo
 from app.accounts.service import ensure_first_admin
-from app.clearing.workflow.processes import NoSlot, take_slot
 from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.installation import require_secret
 from app.files import tighten
 from app.main import create_app, start, stop
+from app.requests.run.processes import NoSlot, take_slot
 from app.settings import Settings, load_settings
 
 HEARTBEAT_SECONDS = 10.0

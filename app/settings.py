@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.files import kept_once
+from app.startup import StartRefused
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where templates/, static/ and migrations/ stand, beside the package."""
@@ -21,10 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SECRET_BYTES = 32
 """No root secret is shorter: keys and signatures derive from it."""
-
-
-class StartRefused(Exception):
-    """The program does not start like this; the text says why and what to do, for a person at a shell."""
 
 
 class SecretUnusable(StartRefused):

@@ -1,4 +1,4 @@
-"""Starting quickly: the garbage collector rests while the program is put together.
+"""Starting: what refuses it, and how the garbage collector rests while the program is put together.
 
 Hundreds of modules make hundreds of thousands of objects that stay, and the collector would go through all of
 them again and again in search of some that do not: a sixth of the time of a start.
@@ -7,6 +7,10 @@ them again and again in search of some that do not: a sixth of the time of a sta
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+class StartRefused(Exception):
+    """The program does not start like this; the text says why and what to do, for a person at a shell."""
 
 
 @contextmanager

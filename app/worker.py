@@ -8,9 +8,7 @@ import typer
 
 from app import features
 from app.background import Background
-from app.clearing.workflow.context import Context
-from app.clearing.workflow.engine import Engine
-from app.clearing.workflow.processes import take_worker_slot
+from app.batches.portion_thread import Portions
 from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
@@ -21,6 +19,9 @@ from app.devices import queries as devices_queries
 from app.devices.connections import AgentClients
 from app.devices.models import MOUNTED
 from app.files import tighten
+from app.requests.run.context import Context
+from app.requests.run.engine import Engine
+from app.requests.run.processes import take_worker_slot
 from app.settings import Settings
 from app.system.rules import Rules
 
@@ -43,7 +44,7 @@ def work(settings: Settings) -> None:
     _warn_of_mounted_agent(database)
     slot = take_worker_slot(settings)
     context = Context(database, settings, utc_now, AgentClients(database, settings, patient=True))
-    engine = Engine(context, executor_id=slot.executor_id)
+    engine = Engine(context, executor_id=slot.executor_id, companions=(Portions(context),))
     background = Background(database, settings, utc_now, RequestMetrics(), Rules(settings))
     engine.start()
     background.start()

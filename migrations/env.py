@@ -5,9 +5,9 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 import app.models  # noqa: F401  (registers every table)
-from app.clearing import evidence
 from app.core.clock import utc_now
 from app.core.db import Database, Session
+from app.proof import evidence
 from app.settings import load_settings
 
 WITHOUT_EVIDENCE = "0013"

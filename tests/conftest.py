@@ -15,6 +15,9 @@ from app import features
 from app.core import migrate
 from app.core.db import Database
 
+pytest_plugins = ["tests.office"]
+"""The office of the tests: enterprises, operators, devices, accounts, and the product over them."""
+
 _counter = itertools.count()
 
 

@@ -1,1 +1,1 @@
-"""清卡: requests, review, pre-checks, the durable workflow, records."""
+"""What all about 清卡 share: states, tables, words, and the selects over requests and records. Knows nothing above."""

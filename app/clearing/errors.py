@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.clearing.prechecks.check import Check
+from app.clearing.check import Check
 from app.errors import Conflict, Forbidden, Invalid, NotFound
 
 

@@ -1,24 +1,19 @@
-"""What of clearing is evidence: records, who asked for and who approved a request, decisions of a 核对.
+"""What of clearing is evidence: records, and who asked for and who approved a request.
 
 Their digests are in the audit chain (app.audit.evidence), written in the transaction of the change.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from app.audit import evidence
-from app.audit import service as audit
-from app.audit.actions import AuditAction
-from app.audit.actor import SYSTEM
 from app.audit.canonical import JSON
 from app.audit.evidence import Ids, Kind
 from app.clearing.models import ClearingRecord, ClearingRequest, ClearingTarget
-from app.clearing.reconciliation.models import DifferenceState, ReconciliationDifference
 from app.core.db import Session
 from app.core.guards import Guard
 
@@ -58,9 +53,6 @@ WORKING_COLUMNS = (
 )
 """How far a request is; what came of it is in its records."""
 
-ADOPTED = 200
-"""Rows of before there were digests that one audit record vouches for."""
-
 
 def _devices(session: Session, request_ids: Ids) -> Mapping[UUID, Mapping[str, JSON]]:
     """Which devices each request is for."""
@@ -84,13 +76,6 @@ REQUEST = Kind(
     object_type="clearing_request",
     alongside=_devices,
 )
-DECISION = Kind(
-    "reconciliation_difference",
-    "核对差异的处理",
-    ReconciliationDifference,
-    of=col(ReconciliationDifference.state) == DifferenceState.HANDLED,
-)
-KINDS = (RECORD, REQUEST, DECISION)
 
 
 def of_request(session: Session, request: ClearingRequest) -> dict[str, JSON]:
@@ -113,30 +98,3 @@ def of_attempt(session: Session, request: ClearingRequest) -> dict[str, JSON]:
     known = evidence.vouched_for(session, RECORD, REQUEST.object_type, request.id) if found else ()
     ids = [record_id for record_id in found if record_id not in known]
     return evidence.seals(session, RECORD, ids) if ids else {}
-
-
-def adopt(session: Session, *, at: datetime) -> int:
-    """Take the rows of before there were digests into the chain, as they are now; gives how many.
-
-    Once, with the upgrade that brought digests: from here on a row without one was slipped in.
-    """
-    count = 0
-    for kind in KINDS:
-        for ids in list(evidence.unsealed(session, kind)):
-            for start in range(0, len(ids), ADOPTED):
-                some = [UUID(row_id) for row_id in ids[start : start + ADOPTED]]
-                audit.record(
-                    session,
-                    actor=SYSTEM,
-                    action=AuditAction.AUDIT_EVIDENCE_ADOPTED,
-                    object_type=evidence.ADOPTED_AS[0],
-                    object_id=evidence.ADOPTED_AS[1],
-                    at=at,
-                    details={
-                        "of": kind.label,
-                        "rows": len(some),
-                        **evidence.seals(session, kind, some),
-                    },
-                )
-                count += len(some)
-    return count

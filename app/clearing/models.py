@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from app.clearing.batch_models import ClearingBatch as ClearingBatch
 from app.clearing.batch_models import ClearingBatchOrder as ClearingBatchOrder
-from app.clearing.prechecks.check import Severity
+from app.clearing.check import Severity
 from app.clearing.record_models import ClearedType as ClearedType
 from app.clearing.record_models import ClearingRecord as ClearingRecord
 from app.clearing.states import (

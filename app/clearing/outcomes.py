@@ -18,6 +18,17 @@ ALL_CLEARED = "全部票种已清卡"
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, what to do, and what the device or the bureau itself said."""
+
+    code: str
+    message: str
+    remedy: str
+    device_code: str = ""
+    device_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TypeDate:
     """An invoice type of a device with its lock date; None where the device gives none."""
 

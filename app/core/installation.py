@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from app.core import migrate
 from app.core.db import Database, Session, UtcDateTime
 from app.core.security import derive_key
-from app.settings import Settings, StartRefused, load_settings
+from app.settings import Settings, load_settings
+from app.startup import StartRefused
 
 NAME = "root_secret.fingerprint"
 _SETTINGS = sa.table(

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from app.core.clock import local_date
 from app.core.process import Process
 from app.inspections import service
-from app.notifications.scheduler import RecurringJob, Run, every
+from app.jobs.scheduler import RecurringJob, Run, every
 
 INSPECT_EVERY = timedelta(seconds=10)
 

@@ -3,9 +3,9 @@
 from datetime import time, timedelta
 
 from app.core.process import Process
+from app.jobs.scheduler import RecurringJob, Run, daily, every
 from app.notifications import watch
 from app.notifications.reminders import remind_of_locks
-from app.notifications.scheduler import RecurringJob, Run, daily, every
 
 REMIND_AT = time(9, 0)
 """Asia/Shanghai."""

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from app.core.db import Session
 from app.core.pagination import InvalidCursor, PageRequest, encode_cursor, newest_first
+from app.jobs.models import Job
 from app.notifications.errors import ChannelNotFound, DeliveryNotFound, WebhookNotFound
 from app.notifications.kinds import EventKind
 from app.notifications.models import (
@@ -19,7 +20,6 @@ from app.notifications.models import (
     DeliveryAttempt,
     DeliveryState,
     Event,
-    Job,
     Notification,
     Preference,
     Webhook,

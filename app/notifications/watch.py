@@ -13,8 +13,8 @@ from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.audit.queries import details_of
 from app.core.db import Database, Session
+from app.jobs.scheduler import Run
 from app.notifications.kinds import EventKind
-from app.notifications.scheduler import Run
 from app.notifications.service.publish import Subject, publish
 
 _CODES = {

@@ -13,8 +13,8 @@ from app.backups.storage import storage_of
 from app.core.db import Database
 from app.core.logging import get_logger
 from app.core.process import Process
+from app.jobs.scheduler import RecurringJob, Run, daily
 from app.notifications import service as notifications
-from app.notifications.scheduler import RecurringJob, Run, daily
 from app.notifications.service import EventKind, Subject
 from app.settings import Settings
 

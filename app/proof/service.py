@@ -21,12 +21,13 @@ from app.backups import anchors
 from app.backups.anchors import Collected
 from app.backups.errors import BackupSettingsInvalid
 from app.backups.storage import storage_of
-from app.clearing.evidence import GUARDS, KINDS
+from app.clearing.evidence import GUARDS
 from app.core import guards
 from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.logging import get_logger
 from app.proof import checkpoints
+from app.proof.evidence import KINDS
 from app.proof.result import Adopted, Proof
 from app.settings import Settings
 

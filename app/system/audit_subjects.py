@@ -14,12 +14,12 @@ from app.accounts.principal import Permission, Principal
 from app.audit.models import AuditRecord
 from app.backups.models import Backup
 from app.clearing.models import ClearingBatch, ClearingRecord, ClearingRequest
-from app.clearing.reconciliation.models import ReconciliationDifference, ReconciliationRun
 from app.core.db import Session
 from app.core.ids import uuid_or_none
 from app.devices.models import Agent, Device
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
+from app.reconciliation.models import ReconciliationDifference, ReconciliationRun
 
 
 @dataclass(frozen=True, slots=True)

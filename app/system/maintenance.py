@@ -21,7 +21,7 @@ from app.core.clock import Clock
 from app.core.db import Database, Session
 from app.core.process import Process
 from app.errors import Conflict, QingkaError
-from app.notifications.scheduler import RecurringJob, Run, daily
+from app.jobs.scheduler import RecurringJob, Run, daily
 from app.notifications.service.removal import purge
 from app.settings import Settings
 from app.system.models import IdempotencyKey

@@ -13,7 +13,8 @@ from app.clearing.states import Result
 from app.core.db import Session
 from app.devices.models import Agent, Device, DeviceState
 from app.enterprises.queries import within
-from app.notifications.models import Event, Job
+from app.jobs.models import Job
+from app.notifications.models import Event
 from app.operators.models import Operator
 from app.system.models import IdempotencyKey
 

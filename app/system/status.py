@@ -13,7 +13,8 @@ from app.core import installation, migrate
 from app.core.clock import Clock, local
 from app.core.db import Database
 from app.core.web import clock_of, database_of, settings_of
-from app.settings import Settings, StartRefused
+from app.settings import Settings
+from app.startup import StartRefused
 from app.system import queries, updates
 from app.system.updates import Release, UpdateCheckFailed
 

@@ -18,7 +18,7 @@ from app.core.db import Database, Session
 from app.core.logging import get_logger
 from app.core.process import Process
 from app.errors import Invalid, QingkaError
-from app.notifications.scheduler import RecurringJob, Run, daily
+from app.jobs.scheduler import RecurringJob, Run, daily
 from app.notifications.sending.guarded_http import get
 from app.notifications.sending.targets import parse_url
 from app.settings import Settings

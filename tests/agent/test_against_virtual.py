@@ -158,7 +158,7 @@ class Agent:
 @pytest.fixture(scope="module")
 def virtual() -> Iterator[Virtual]:
     """A hundred simulated devices in the middle of a month."""
-    command = ["-m", "app.agent.virtual", "serve", "--port", "0"]
+    command = ["-m", "app.simulator", "serve", "--port", "0"]
     process, url = started([*command, "--devices", str(DEVICES), "--clock", CLOCK])
     with httpx.Client(base_url=url, timeout=30) as client:
         yield Virtual(url, client)
@@ -412,7 +412,7 @@ def test_kill_9_while_a_message_is_on_its_way(
 
 def test_set_clock(tmp_path: Path) -> None:
     """A device ten minutes behind, and an agent in this process; both on the real clock."""
-    process, url = started(["-m", "app.agent.virtual", "serve", "--port", "0", "--devices", "1"])
+    process, url = started(["-m", "app.simulator", "serve", "--port", "0", "--devices", "1"])
     with httpx.Client(base_url=url, timeout=30) as client:
         virtual = Virtual(url, client)
         [device] = virtual.control("GET", "/devices")

@@ -12,7 +12,7 @@ import pytest
 _PRELUDE = """
 import os, sys, types
 # Everything that is not ours comes first: it was chosen for the real platform.
-import app.agent.cli, app.agent.virtual.cli, app.agent.drivers.tax_server.driver
+import app.agent.cli, app.simulator.cli, app.agent.drivers.tax_server.driver
 import app.agent.drivers.serial_converter.driver, app.agent.drivers.operate_disk.driver
 for name in [name for name in sys.modules if name.startswith("app.agent")]:
     del sys.modules[name]
@@ -46,7 +46,7 @@ def run_as_windows(code: str) -> str:
     "module",
     [
         "app.agent.cli",
-        "app.agent.virtual.cli",
+        "app.simulator.cli",
         "app.agent.drivers.tax_server.driver",
         "app.agent.drivers.serial_converter.driver",
         "app.agent.drivers.operate_disk.driver",

@@ -22,11 +22,11 @@ from app.clearing.models import (
     ClearingTarget,
 )
 from app.clearing.states import Kind, Mode, RequestState, Result, Scope, Stage, TargetState
-from app.clearing.workflow import after_backup
-from app.clearing.workflow.context import Attempt, Context
 from app.core.db import Database, Session
 from app.core.ids import new_id
 from app.devices.connections import AgentClients
+from app.requests.run import after_backup
+from app.requests.run.context import Attempt, Context
 from app.settings import ROOT, Settings
 
 

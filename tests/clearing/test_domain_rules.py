@@ -9,16 +9,13 @@ import pytest
 from sqlmodel import SQLModel
 
 import app.models  # noqa: F401  (every table is registered)
+from app import prechecks
 from app.accounts.principal import Principal, Role
 from app.agent.config import DeviceConfig
 from app.agent.drivers.registry import build_driver
 from app.calendar.rules import Source, statutory_deadline
-from app.clearing import errors, prechecks, queries
-from app.clearing.service import attachments, handover, outcome, review
-from app.clearing.service.outcome import Evidence
+from app.clearing import errors, queries
 from app.clearing.states import RequestState
-from app.clearing.workflow import operations, stage_clear, stage_done
-from app.clearing.workflow.context import Attempt, Context
 from app.contracts.devices import DeviceKind, DeviceReading, InvoiceType
 from app.contracts.faults import FAULTS, device_code
 from app.contracts.operations import Operation, OperationKind, OperationState, TypeOutcome
@@ -33,10 +30,14 @@ from app.enterprises.models import Enterprise, FilingCycle
 from app.errors import NotFound
 from app.invoices.unfinished import Waiting
 from app.operators import queries as operators_queries
+from app.requests.run import operations, stage_clear, stage_done
+from app.requests.run.context import Attempt, Context
+from app.requests.service import attachments, handover, outcome, review
+from app.requests.service.recording import Evidence
 from app.settings import ROOT
 
 if TYPE_CHECKING:
-    from tests.clearing.conftest import Office
+    from tests.office import Office
 
 Reading = Callable[..., DeviceReading]
 NUMBER = "660000001000"

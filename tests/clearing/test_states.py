@@ -7,7 +7,6 @@ import pytest
 
 from app.clearing import errors
 from app.clearing.models import ClearingRequest
-from app.clearing.service.control import move
 from app.clearing.states import (
     ENDED_STATES,
     EXECUTABLE_STATES,
@@ -17,6 +16,7 @@ from app.clearing.states import (
     RequestState,
 )
 from app.core.clock import Clock
+from app.requests.service.control import move
 
 PAIRS = list(itertools.product(RequestState, RequestState))
 FINAL = frozenset({RequestState.REJECTED, RequestState.CONFIRMED, RequestState.CANCELLED})

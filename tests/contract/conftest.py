@@ -19,25 +19,11 @@ import uvicorn
 from app.agent import assembly
 from app.agent.config import AgentConfig, DeviceConfig, parse_config
 from app.agent.drivers.base import Driver
-from app.agent.drivers.operate_disk.simulator import (
-    ADDRESS_VARIABLE,
-    CONTROL_VARIABLE,
-    build_library,
-)
 from app.agent.drivers.registry import build_driver
 from app.agent.drivers.serial_converter.driver import build as build_serial
 from app.agent.drivers.serial_converter.link import Timing
-from app.agent.drivers.serial_converter.simulator import ConverterTiming
-from app.agent.drivers.serial_converter.simulator_commands import Commands
-from app.agent.drivers.serial_converter.simulator_port import SimulatedPort
 from app.agent.drivers.xml import driver as xml_driver
 from app.agent.runtime import Runtime
-from app.agent.virtual.faults import FaultRequest
-from app.agent.virtual.model import DeviceState, Invoice, Taxpayer, TypeState
-from app.agent.virtual.server import create_virtual_app
-from app.agent.virtual.simulator import Simulator
-from app.agent.virtual.store import Store
-from app.agent.virtual.wire import ClosableProtocol
 from app.contracts.devices import DeviceKind, InvoiceStatus
 from app.contracts.operations import (
     FINAL_STATES,
@@ -48,6 +34,16 @@ from app.contracts.operations import (
 )
 from app.contracts.periods import Period
 from app.core.ids import new_id
+from app.simulator.faults import FaultRequest
+from app.simulator.model import DeviceState, Invoice, Taxpayer, TypeState
+from app.simulator.operate_disk import ADDRESS_VARIABLE, CONTROL_VARIABLE, build_library
+from app.simulator.serial_commands import Commands
+from app.simulator.serial_converter import ConverterTiming
+from app.simulator.serial_port import SimulatedPort
+from app.simulator.server import create_virtual_app
+from app.simulator.simulator import Simulator
+from app.simulator.store import Store
+from app.simulator.wire import ClosableProtocol
 
 T = TypeVar("T")
 

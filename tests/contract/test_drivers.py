@@ -17,11 +17,11 @@ import pytest
 
 from app.agent.drivers.base import Capability, DeviceRefused, DriverError
 from app.agent.drivers.registry import FAMILIES
-from app.agent.virtual.faults import SCOPES, FaultName
 from app.contracts.devices import BureauState, BureauView
 from app.contracts.faults import FAULTS
 from app.contracts.operations import FINAL_STATES, Operation, OperationKind, OperationState
 from app.contracts.periods import Period, is_cleared
+from app.simulator.faults import SCOPES, FaultName
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Bench

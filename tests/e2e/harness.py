@@ -136,7 +136,7 @@ class Simulation:
 
     def _command(self, folder: Path, seconds: float) -> tuple[str, ...]:
         return (
-            *("app.agent.virtual", "serve", "--port", "0", "--devices", "0"),
+            *("app.simulator", "serve", "--port", "0", "--devices", "0"),
             *("--seconds", str(seconds), "--data-dir", str(folder), "--until-stdin-closes"),
         )
 

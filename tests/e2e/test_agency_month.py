@@ -11,7 +11,7 @@ import pytest
 
 from app.contracts.periods import Period
 from app.core.clock import utc_now
-from app.notifications.scheduler import Scheduler
+from app.jobs.scheduler import Scheduler
 from tests.e2e import agency_batch as clearing
 from tests.e2e import agency_papers as papers
 from tests.e2e.agency import (

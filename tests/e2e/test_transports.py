@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.agent.drivers.operate_disk.simulator import (
-    ADDRESS_VARIABLE,
-    CONTROL_VARIABLE,
-    build_library,
-)
+from app.simulator.operate_disk import ADDRESS_VARIABLE, CONTROL_VARIABLE, build_library
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import NewWorld

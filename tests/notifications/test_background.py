@@ -15,9 +15,10 @@ from app.core.db import Database
 from app.core.metrics import RequestMetrics
 from app.inspections import service as inspections_service
 from app.inspections.models import Inspection, InspectionState
+from app.jobs.models import Job
 from app.notifications import queries, sender
 from app.notifications.kinds import SUBSCRIBABLE
-from app.notifications.models import Delivery, DeliveryState, Job
+from app.notifications.models import Delivery, DeliveryState
 from app.notifications.service import webhooks
 from app.settings import Settings
 from app.system.rules import Rules

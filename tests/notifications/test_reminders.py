@@ -13,11 +13,11 @@ from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM
 from app.core.db import Database
 from app.devices.models import Device, DeviceState
+from app.jobs.scheduler import JobPlan, Scheduler, every
 from app.notifications import queries, watch
 from app.notifications.kinds import EventKind
 from app.notifications.models import Event
 from app.notifications.reminders import parse_days, remind_of_locks, threshold
-from app.notifications.scheduler import JobPlan, Scheduler, every
 from app.notifications.sender import Sender
 from app.settings import Settings
 

@@ -9,8 +9,8 @@ import pytest
 from sqlmodel import select
 
 from app.core.db import Database
-from app.notifications.models import Job
-from app.notifications.scheduler import RETRY, JobPlan, Run, Scheduler, daily, every
+from app.jobs.models import Job
+from app.jobs.scheduler import RETRY, JobPlan, Run, Scheduler, daily, every
 
 HOUR = timedelta(hours=1)
 

@@ -12,17 +12,13 @@ import pytest
 from app.accounts.principal import SYSTEM, Role
 from app.audit.canonical import GENESIS, chain_hash, record_bytes
 from app.clearing.evidence import GUARDS
-from app.clearing.reconciliation import service as reconciliation
-from app.clearing.reconciliation.models import (
-    DifferenceKind,
-    ReconciliationDifference,
-    ReconciliationRun,
-)
-from app.clearing.service import outcome, review
-from app.clearing.workflow import stage_done
 from app.core.db import Database
+from app.reconciliation import service as reconciliation
+from app.reconciliation.models import DifferenceKind, ReconciliationDifference, ReconciliationRun
+from app.requests.run import stage_done
+from app.requests.service import outcome, review
 from app.settings import Settings
-from tests.clearing.conftest import DUE, MovableClock, Office, new_office, principal_of
+from tests.office import DUE, MovableClock, Office, new_office, principal_of
 
 Owner = Callable[..., None]
 

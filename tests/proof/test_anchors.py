@@ -21,9 +21,9 @@ from app.backups.storage import storage_of
 from app.backups.targets import LocalTarget
 from app.core.metrics import RequestMetrics
 from app.core.process import Process
+from app.jobs.scheduler import Run
 from app.notifications.kinds import EventKind
 from app.notifications.models import Event
-from app.notifications.scheduler import Run
 from app.notifications.texts import message_of
 from app.proof import checkpoints
 from app.proof.service import prove, prove_now

@@ -6,10 +6,10 @@ from app.accounts.principal import SYSTEM
 from app.audit.verification import Problem
 from app.clearing.evidence import APPROVED_COLUMNS, GUARDS, WORKING_COLUMNS
 from app.clearing.models import ClearingRequest
-from app.clearing.service import handover
 from app.core.guards import Guard, faults
 from app.devices.models import Device
 from app.proof.service import prove
+from app.requests.service import handover
 from tests.proof.conftest import Owner, Proven
 
 

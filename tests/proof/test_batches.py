@@ -4,7 +4,7 @@ from app.accounts.principal import Role
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
 from app.proof.service import prove
-from tests.clearing.conftest import principal_of
+from tests.office import principal_of
 from tests.proof.conftest import Proven
 
 

@@ -26,7 +26,7 @@ from app.proof.restores import (
 from app.proof.schemas import ProofPublic
 from app.proof.service import prove
 from app.settings import Settings
-from tests.clearing.conftest import principal_of
+from tests.office import principal_of
 from tests.proof.conftest import Owner, Proven
 from tests.proof.test_anchors import REWRITE, WITHOUT_CHECKPOINTS
 

@@ -10,7 +10,7 @@ from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.system.audit_subjects import subjects_of
 from app.system.audit_words import Part, sentence
-from tests.clearing.conftest import principal_of
+from tests.office import principal_of
 from tests.proof.conftest import Proven
 
 

@@ -20,11 +20,11 @@ from app.core.pagination import PageRequest
 from app.devices.models import Device, DeviceMonitor
 from app.operators import queries
 from app.operators.models import Operator
-from scripts.bench_load import LoadFailed, Target, load, medians, percentile
-from scripts.bench_memory import CommandFailed, await_quiet, measured, processor_seconds
-from scripts.bench_options import ALL, parse
-from scripts.bench_seed import device_number, seed_operators
-from scripts.bench_table import Figure, above, at_least, at_most, below, skipped, table, write_json
+from scripts.bench.load import LoadFailed, Target, load, medians, percentile
+from scripts.bench.memory import CommandFailed, await_quiet, measured, processor_seconds
+from scripts.bench.options import ALL, parse
+from scripts.bench.seed import device_number, seed_operators
+from scripts.bench.table import Figure, above, at_least, at_most, below, skipped, table, write_json
 from scripts.rig_daemon import plain_environment
 
 

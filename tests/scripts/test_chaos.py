@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from app.agent.virtual.faults import SCOPES, FaultName
-from scripts.chaos import chance
-from scripts.chaos_faults import STAGES, cells
-from scripts.chaos_kills import MOMENTS, VICTIMS, plan
-from scripts.chaos_tally import Tally
-from scripts.chaos_truth import untrue_outcome
+from app.simulator.faults import SCOPES, FaultName
+from scripts.chaos.__main__ import chance
+from scripts.chaos.faults import STAGES, cells
+from scripts.chaos.kills import MOMENTS, VICTIMS, plan
+from scripts.chaos.tally import Tally
+from scripts.chaos.truth import untrue_outcome
 from tests.e2e.harness import TYPES
 
 

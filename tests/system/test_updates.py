@@ -19,8 +19,8 @@ from app.background import Background
 from app.core.db import Database
 from app.core.ids import new_id
 from app.core.metrics import RequestMetrics
+from app.jobs.scheduler import JobPlan, Scheduler, daily
 from app.notifications import queries as notifications_queries
-from app.notifications.scheduler import JobPlan, Scheduler, daily
 from app.settings import Settings
 from app.system import api, pages, updates
 from app.system.rules import Rules

@@ -1,18 +1,9 @@
 """Every select over clearing requests and records, one file per subject.
 
-What most of the feature asks for is named here; `batch_results`, `checks`, `order` and `orders` are asked by their names.
+What most ask for is named here; `checks` and `order` are asked by their names.
 """
 
-from app.clearing.queries import batch_results, checks, order, orders
-from app.clearing.queries.batches import (
-    batch,
-    batch_counts,
-    locked_batch,
-    newest_batches,
-    requests_of_batch,
-    rows_of_batch,
-    visible_batch,
-)
+from app.clearing.queries import checks, order
 from app.clearing.queries.events import (
     events,
     events_after,
@@ -68,9 +59,6 @@ __all__ = [
     "RecordFilter",
     "attachment",
     "attachments",
-    "batch",
-    "batch_counts",
-    "batch_results",
     "checks",
     "cleared_before",
     "cleared_per_month",
@@ -85,10 +73,8 @@ __all__ = [
     "has_unknown_outcome",
     "iterate_records",
     "last_event_id",
-    "locked_batch",
     "locked_request",
     "names_of",
-    "newest_batches",
     "newest_events",
     "newest_events_of",
     "newest_request_of",
@@ -97,7 +83,6 @@ __all__ = [
     "open_requests_by",
     "open_requests_of_device",
     "order",
-    "orders",
     "page_of_records",
     "page_of_request_rows",
     "page_of_requests",
@@ -106,8 +91,6 @@ __all__ = [
     "records_of",
     "request",
     "request_for_change",
-    "requests_of_batch",
-    "rows_of_batch",
     "running",
     "running_per_agent",
     "stages",
@@ -115,7 +98,6 @@ __all__ = [
     "targets",
     "targets_of",
     "unreviewed",
-    "visible_batch",
     "visible_request",
     "waiting_for_review",
 ]

@@ -16,15 +16,11 @@ import pytest
 from app.agent.config import DeviceConfig
 from app.agent.drivers.operate_disk.driver import build
 from app.agent.drivers.operate_disk.process import LibraryCall
-from app.agent.drivers.operate_disk.simulator import (
-    ADDRESS_VARIABLE,
-    CONTROL_VARIABLE,
-    build_library,
-)
 from app.agent.drivers.operate_disk.transport import LibraryTransport
 from app.agent.drivers.xml.driver import XmlDriver
 from app.contracts.devices import InvoiceType
 from app.contracts.operations import StepState
+from app.simulator.operate_disk import ADDRESS_VARIABLE, CONTROL_VARIABLE, build_library
 
 PASSWORD = "88888888"
 ROOT = str(Path(__file__).parents[3])
@@ -102,7 +98,7 @@ class VirtualServer:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualServer]:
     """Forty devices on 10 November 2026; each test takes a device of its own."""
     folder = tmp_path_factory.mktemp("virtual")
-    command = [sys.executable, "-m", "app.agent.virtual", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "app.simulator", "serve", "--port", "0"]
     options = ["--devices", "40", "--clock", "2026-11-10T10:00:00", "--data-dir", str(folder)]
     with subprocess.Popen(
         [*command, *options],

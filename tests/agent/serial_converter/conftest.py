@@ -15,17 +15,17 @@ from app.agent.config import DeviceConfig
 from app.agent.drivers.base import Conversation
 from app.agent.drivers.serial_converter.driver import SerialConverterDriver, build
 from app.agent.drivers.serial_converter.link import Timing
-from app.agent.drivers.serial_converter.simulator import ConverterTiming
-from app.agent.drivers.serial_converter.simulator_commands import Commands
-from app.agent.drivers.serial_converter.simulator_port import SimulatedPort
-from app.agent.virtual.device import VirtualDevice
-from app.agent.virtual.faults import FaultRequest
-from app.agent.virtual.model import DeviceState, Invoice, Taxpayer, TypeState
-from app.agent.virtual.simulator import Simulator
-from app.agent.virtual.store import Store
 from app.contracts.devices import DeviceKind, InvoiceStatus, InvoiceType
 from app.contracts.operations import StepState
 from app.contracts.periods import Period
+from app.simulator.device import VirtualDevice
+from app.simulator.faults import FaultRequest
+from app.simulator.model import DeviceState, Invoice, Taxpayer, TypeState
+from app.simulator.serial_commands import Commands
+from app.simulator.serial_converter import ConverterTiming
+from app.simulator.serial_port import SimulatedPort
+from app.simulator.simulator import Simulator
+from app.simulator.store import Store
 
 T = TypeVar("T")
 

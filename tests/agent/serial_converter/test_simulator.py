@@ -86,7 +86,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], 
     running: list[subprocess.Popen[str]] = []
 
     def run() -> tuple[subprocess.Popen[str], str, str, str]:
-        module = "app.agent.drivers.serial_converter.simulator_cli"
+        module = "app.simulator.serial_cli"
         options = ["--link", str(tmp_path / "ttyConverter"), "--data-dir", str(tmp_path)]
         process = subprocess.Popen(
             [sys.executable, "-m", module, *options, "--clock", "2026-11-10T10:00:00"],

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from app.clearing.contexts import StartView
-from app.clearing.contexts.batches import (
+from app.batches.contexts import (
     BatchConfirmPage,
     BatchesPage,
     BatchForm,
@@ -19,6 +18,7 @@ from app.clearing.contexts.batches import (
     WarningGroup,
 )
 from app.core.page_parts import Segment
+from app.requests.contexts import StartView
 
 from .frame import NOW, PEOPLE, TODAY, layout
 from .requests import REQUESTS

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from app.clearing.contexts import Event, HomePage, MonthCount, StateCounts, Task
+from app.dashboard.home_contexts import Event, HomePage, MonthCount, StateCounts, Task
 
 from .frame import NOW, TODAY, Deadline, layout
 

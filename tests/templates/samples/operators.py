@@ -6,29 +6,27 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.clearing.contexts import (
-    CheckItem,
-    ClearingForm,
-    DeviceCard,
-    Link,
-    ListPage,
-    OperatorPage,
-    OperatorRow,
-    RequestRef,
-    StartView,
-    TypeRow,
-    WarningItem,
-)
-from app.clearing.effects import Choice, Effects, KnownDevice, KnownType, effects_of
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
 from app.core.money import ZERO
 from app.core.page_parts import Pager, Segment
 from app.core.templating import options
+from app.dashboard.operator_contexts import (
+    ClearingForm,
+    DeviceCard,
+    ListPage,
+    OperatorPage,
+    OperatorRow,
+    TypeRow,
+)
 from app.devices.service import Change
 from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 from app.invoices.figures import Figures, Sum
+from app.prechecks.contexts import CheckItem, Link, WarningItem
+from app.prechecks.effects import Choice, Effects, KnownDevice, KnownType, effects_of
+from app.records.contexts import RequestRef
+from app.requests.contexts import StartView
 
 from .frame import ENTERPRISES, FULL_PAGER, LOCK, NOW, PAGER, PEOPLE, layout
 from .home import COUNTS, EVENTS

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from app.clearing.contexts.reconciliation import (
+from app.core.page_parts import Pager, Segment
+from app.invoices.contexts import ColumnChoice, ImportPage, ImportRow, ImportStartPage
+from app.invoices.importing.columns import LABELS, REQUIRED, Column
+from app.reconciliation.contexts import (
     BureauDeviceRow,
     BureauTypeRow,
     ComparedDeviceRow,
@@ -13,10 +16,7 @@ from app.clearing.contexts.reconciliation import (
     RunRow,
     RunsPage,
 )
-from app.clearing.contexts.records import CertificatePage, CertifiedRecord
-from app.core.page_parts import Pager, Segment
-from app.invoices.contexts import ColumnChoice, ImportPage, ImportRow, ImportStartPage
-from app.invoices.importing.columns import LABELS, REQUIRED, Column
+from app.records.contexts import CertificatePage, CertifiedRecord
 
 from .frame import NOW, PAGER, layout
 

@@ -5,21 +5,21 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.clearing.contexts import (
+from app.clearing.figure_lines import Sides, lines
+from app.clearing.outcomes import Failure
+from app.contracts.devices import InvoiceType
+from app.contracts.faults import FAULTS
+from app.core.page_parts import Pager
+from app.invoices.figures import Figures, Sum
+from app.records.contexts import (
     BackupRef,
     EvidenceStep,
-    Failure,
     RecordPage,
     RecordRow,
     RecordsPage,
     RequestRef,
     TypeOutcomeRow,
 )
-from app.clearing.figure_lines import Sides, lines
-from app.contracts.devices import InvoiceType
-from app.contracts.faults import FAULTS
-from app.core.page_parts import Pager
-from app.invoices.figures import Figures, Sum
 
 from .frame import FULL_PAGER, LOCK, NEXT_LOCK, NOW, layout
 

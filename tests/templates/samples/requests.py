@@ -5,9 +5,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.clearing.contexts import (
+from app.clearing.outcomes import Failure
+from app.contracts.faults import FAULTS
+from app.core.page_parts import Pager, Segment
+from app.prechecks.contexts import WarningItem
+from app.requests.contexts import (
     AttachmentRow,
-    Failure,
     LogLine,
     RecordRef,
     RequestActions,
@@ -15,10 +18,7 @@ from app.clearing.contexts import (
     RequestRow,
     RequestsPage,
     StageView,
-    WarningItem,
 )
-from app.contracts.faults import FAULTS
-from app.core.page_parts import Pager, Segment
 
 from .frame import LOCK, NEXT_LOCK, NOW, PAGER, PEOPLE, TODAY, layout
 from .operators import ACCEPTED, effects

@@ -1,0 +1,1 @@
+"""Measures the product against bare programs: `make bench`."""

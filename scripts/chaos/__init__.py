@@ -1,0 +1,1 @@
+"""Breaks things and counts the promises kept: `make chaos`."""
