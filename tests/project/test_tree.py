@@ -21,8 +21,18 @@ FOLDERS = (
 _OTHER_TOP_LEVEL = frozenset(
     {"Dockerfile", "Makefile", "alembic.ini", "pyproject.toml"}
     | {"README.md", "README.zh-CN.md", "CHANGELOG.md"}
+    | {"CONTRIBUTING.md", "LICENSE", "SECURITY.md"}
 )
-TOP_LEVEL = ("*.toml", "*.md", "*.ini", "Makefile", "Dockerfile", ".dockerignore", ".gitignore")
+TOP_LEVEL = (
+    "*.toml",
+    "*.md",
+    "*.ini",
+    "Makefile",
+    "Dockerfile",
+    "LICENSE",
+    ".dockerignore",
+    ".gitignore",
+)
 BINARY = frozenset({".png", ".ico", ".xlsx", ".zip", ".pdf", ".pyc"})
 
 # Put together here, so that this file does not hold what it looks for.
