@@ -24,7 +24,7 @@ def _confirming(
 
 
 Confirm = Annotated[Callable[[Password], None], Depends(_confirming)]
-"""Asks a person for the password again (quality.md, 4); call it before the transaction of the change.
+"""Asks a person for the password again (SECURITY.md); call it before the transaction of the change.
 
 Raises StepUpFailed. An API key has its scope instead.
 """

@@ -1,4 +1,4 @@
-"""The agent's HTTP API (design: api.md, "Device agent API"). All state is in the runtime.
+"""The agent's HTTP API (docs/api.md, Agents). All state is in the runtime.
 
 Handlers are plain functions that may wait for a device; only the streams are asynchronous. They poll
 thread-safe state, so that the app works in any event loop, also mounted in another application.

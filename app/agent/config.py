@@ -1,4 +1,4 @@
-"""Configuration of the device agent: TOML, one `[[device]]` table per device (api.md)."""
+"""Configuration of the device agent: TOML, one `[[device]]` table per device (docs/connecting-hardware.md)."""
 
 import tomllib
 from collections import Counter

@@ -69,7 +69,7 @@ class BatchInvalid(QingkaError):
 
 
 class ZombieSkipped(QingkaError):
-    """More than 90 days since the last report (product.md section 5, rule 2)."""
+    """More than 90 days since the last report (docs/domain.md, rule 2)."""
 
     status = 409
     code = "batch.zombie"

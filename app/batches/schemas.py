@@ -1,4 +1,4 @@
-"""What the REST API takes and gives about batches (api.md)."""
+"""What the REST API takes and gives about batches (docs/api.md)."""
 
 from datetime import date, datetime
 from typing import Annotated

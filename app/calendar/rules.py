@@ -59,7 +59,7 @@ def is_rest_day(day: date) -> bool:
 
 
 def rule_deadline(month: Period, is_rest_day: IsRestDay = is_rest_day) -> date:
-    """The deadline by rule 11 of product.md, section 5.
+    """The deadline by rule 11 of docs/domain.md.
 
     Every run of rest days is cut to its part inside the 1st..15th. N is the sum of the parts of
     three days or more. With N = 0 it is the first working day from the 15th on. Otherwise it is N

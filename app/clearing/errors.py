@@ -34,7 +34,7 @@ class RequestState(Conflict):
 
 
 class AlreadyCleared(Conflict):
-    """Every device has been cleared for this period (product.md, promise 1)."""
+    """Every device has been cleared for this period (docs/domain.md, promise 1)."""
 
     code = "clearing.duplicate"
     title = "请勿重复清卡"
@@ -220,7 +220,7 @@ class OwnRequest(Forbidden):
 
 
 class SubMachinesFirst(Conflict):
-    """A sub machine of the taxpayer is not reported yet (protocol.md: sub machines before the main one)."""
+    """A sub machine of the taxpayer is not reported yet (docs/domain.md, Pre-checks)."""
 
     code = "clearing.sub_machines_first"
     title = "还有分机没有抄报"

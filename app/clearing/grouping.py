@@ -1,6 +1,6 @@
 """Which types a clearing acts on, on one device: those chosen and what its groups drag along.
 
-A golden-tax disk clears 004 with 007, a UKey everything at once (product.md section 5, rule 4). The groups
+A golden-tax disk clears 004 with 007, a UKey everything at once (docs/domain.md, rule 4). The groups
 are the driver's; the server knows them from the device's last reading.
 """
 

@@ -1,4 +1,4 @@
-"""What the REST API takes and gives about clearing (api.md)."""
+"""What the REST API takes and gives about clearing (docs/api.md)."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

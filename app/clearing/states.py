@@ -1,4 +1,4 @@
-"""States of clearing requests and which changes between them are allowed (api.md, Request states)."""
+"""States of clearing requests and which changes between them are allowed (docs/domain.md, States)."""
 
 from enum import StrEnum
 

@@ -60,7 +60,7 @@ class OperationStep(Message):
 
     seq: int
     name: str = Field(
-        description="message id of protocol.md, e.g. SJCB, WLCB, QLJS, JKHC, QLJSJGQR"
+        description="message id of docs/protocols.md, e.g. SJCB, WLCB, QLJS, JKHC, QLJSJGQR"
     )
     invoice_type: InvoiceType | None = None
     state: StepState

@@ -59,7 +59,7 @@ def due_period(lock_date: date) -> Period:
     """The period that has to be cleared before `lock_date`: the month before it.
 
     A device is cleared in the month after the period, before its lock date in that month; a
-    clearing moves the lock date to a later month (product.md section 5, rules 2 and 3).
+    clearing moves the lock date to a later month (docs/domain.md, rules 2 and 3).
     """
     return Period.of(lock_date).plus(-1)
 

@@ -1,4 +1,4 @@
-"""纳税人识别号: how a tax number is written and checked (product.md section 5, rule 12).
+"""纳税人识别号: how a tax number is written and checked (docs/domain.md, rule 12).
 
 Eighteen characters are a unified social credit code (统一社会信用代码, GB 32100-2015) with a check
 character; numbers of 15, 17 and 20 characters are older ones without a check. The inner check digit of

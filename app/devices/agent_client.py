@@ -1,4 +1,4 @@
-"""Client of the device agent's API (api.md, "Device agent API").
+"""Client of the device agent's API (docs/api.md, Agents).
 
 One implementation over httpx.AsyncClient. The synchronous methods run it in an event loop of their
 own, in the thread of the caller, which must not be running one; the `…_async` methods belong to the

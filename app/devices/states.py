@@ -1,4 +1,4 @@
-"""清卡状态 of an invoice type, read off the device's own clock. Pure: product.md section 5, rule 2.
+"""清卡状态 of an invoice type, read off the device's own clock. Pure: docs/domain.md, rule 2.
 
 With the months `now` (device clock), `rep` (last report) and `lock` (lock date):
 

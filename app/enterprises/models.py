@@ -12,7 +12,7 @@ from app.core.ids import new_id
 
 
 class FilingCycle(StrEnum):
-    """申报周期. A quarterly filer still reports and clears every month (product.md rule 6)."""
+    """申报周期. A quarterly filer still reports and clears every month (docs/domain.md, rule 6)."""
 
     MONTHLY = "monthly"
     QUARTERLY = "quarterly"

@@ -18,7 +18,7 @@ def _checked(text: str) -> str:
 
 
 TaxNo = Annotated[str, StringConstraints(max_length=60), AfterValidator(_checked)]
-"""纳税人识别号, normalised and checked (product.md section 5, rule 12)."""
+"""纳税人识别号, normalised and checked (docs/domain.md, rule 12)."""
 
 AuthorityCode = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{0,11}$", max_length=11)

@@ -19,7 +19,7 @@ from app.proof.service import prove_now
 FAILURES_OF = timedelta(days=92)
 REPEATED = 2
 DRIFT_WARNING, DRIFT_BLOCKING = 5 * 60, 24 * 3600
-"""Seconds (product.md section 5, rule 10)."""
+"""Seconds (docs/domain.md, rule 10)."""
 BACKUP_AGE = timedelta(days=35)
 SAMPLE = 3
 SLOW = 1.0

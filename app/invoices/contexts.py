@@ -9,7 +9,7 @@ from app.core.page_parts import Pager
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """One invoice. Amount without tax, yuan; `status` is api.md's (`normal`, `red`, `void`, …)."""
+    """One invoice. Amount without tax, yuan; `status` is that of docs/api.md (`normal`, `red`, `void`, …)."""
 
     id: str
     invoice_type: str

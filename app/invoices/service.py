@@ -255,6 +255,6 @@ def _device(session: Session, device_id: UUID, principal: Principal) -> Device:
 
 
 def uploads_left(session: Session, device_id: UUID) -> str | None:
-    """Stands against retiring a device (product.md section 5, rule 15)."""
+    """Stands against retiring a device (docs/domain.md, rule 15)."""
     count = queries.count_not_uploaded(session, [device_id])
     return f"还有 {count} 张发票尚未上传" if count else None

@@ -26,7 +26,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Issued invoices that are not uploaded, by kind (product.md section 5, rule 9)."""
+    """Issued invoices that are not uploaded, by kind (docs/domain.md, rule 9)."""
 
     offline: int = 0
     red: int = 0

@@ -7,7 +7,7 @@ from app.accounts.principal import Role
 
 
 class EventKind(StrEnum):
-    """What happened. Values are part of the API (api.md, Webhooks): add new ones, never rename."""
+    """What happened. Values are part of the API (docs/api.md, Webhooks): add new ones, never rename."""
 
     CLEARING_SUBMITTED = "clearing.submitted"
     CLEARING_APPROVED = "clearing.approved"

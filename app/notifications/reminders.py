@@ -1,6 +1,6 @@
 """Reminders before the lock date: once for every threshold a device passes uncleared.
 
-A cleared device shows a lock date in a later month (product.md section 5, rule 3), so the days left
+A cleared device shows a lock date in a later month (docs/domain.md, rule 3), so the days left
 tell by themselves whether there is anything to do. A threshold that was passed while the system did
 not run is made up for, and never twice: the event's key holds device, lock date and threshold.
 """

@@ -1,4 +1,4 @@
-"""清卡前检查: the conditions for clearing (product.md 3.4), each with code, severity, sentence, remedy, evidence.
+"""清卡前检查: the conditions for clearing (docs/domain.md), each with code, severity, sentence, remedy, evidence.
 
 Pure: facts in, checks out. Gathering the facts (reading the devices, asking the database) is
 `app.prechecks.subject`, so that a page can show the checks at any time and the first stage runs the

@@ -25,10 +25,10 @@ from app.prechecks.wording import (
 )
 
 MAX_DRIFT = timedelta(minutes=5)
-"""More is a warning (product.md section 5, rule 10)."""
+"""More is a warning (docs/domain.md, rule 10)."""
 
 BLOCKING_DRIFT = timedelta(hours=24)
-"""More blocks (product.md section 5, rule 10)."""
+"""More blocks (docs/domain.md, rule 10)."""
 
 
 def of_device(facts: Facts, device: DeviceFacts) -> list[Check]:
@@ -205,7 +205,7 @@ def _duplicate(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Che
 
 
 def _order(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
-    """Older open periods first, in order (product.md section 5, rule 5)."""
+    """Older open periods first, in order (docs/domain.md, rule 5)."""
     code = "period.order"
     oldest = min((Period.of(one.report_from.date()) for one in reading.monitors), default=None)
     evidence = seen(("属期", facts.period), ("报送起始", report_starts(reading.monitors)))

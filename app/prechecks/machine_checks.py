@@ -1,4 +1,4 @@
-"""分机 before 主机: a main machine waits until the taxpayer's sub machines are reported (protocol.md section 1)."""
+"""分机 before 主机: a main machine waits until the taxpayer's sub machines are reported (docs/domain.md)."""
 
 from dataclasses import replace
 

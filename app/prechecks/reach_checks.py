@@ -24,7 +24,7 @@ def reached(device: DeviceFacts) -> list[Check]:
 
 
 def software(facts: Facts, device: DeviceFacts, reading: DeviceReading) -> Check:
-    """This program, the agent and the device against each other (product.md 3.4)."""
+    """This program, the agent and the device against each other (docs/domain.md, Pre-checks)."""
     ours, found = facts.system.version, reading.info.version
     agent = device.agent.version if device.agent else ours
     least = reading.summary.minimum_version

@@ -113,7 +113,7 @@ def _for_period(view: BureauTypeView, period: Period) -> BureauState:
 
 
 def _agreement(state: BureauState, own: OwnState, all_own: Iterable[OwnState]) -> Agreement:
-    """While one type is not reported the bureau counts none as reported (protocol.md section 1)."""
+    """While one type is not reported the bureau counts none as reported (docs/protocols.md, section 1)."""
     if state is BureauState.UNKNOWN:
         return Agreement.NOT_TOLD
     if state is BureauState.NOT_REPORTED:

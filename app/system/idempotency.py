@@ -1,4 +1,4 @@
-"""Idempotency-Key on POST (api.md, Retries): the same key with the same content replays the first answer.
+"""Idempotency-Key on POST (docs/api.md, Trying again): the same key with the same content replays the first answer.
 
 Who asks is found out, and counted, before anything else; strangers and refused requests leave nothing behind.
 The answer is written in the transaction of the change (core.answers), so there is neither a change without its

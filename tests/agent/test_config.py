@@ -1,4 +1,4 @@
-"""The agent's configuration: what api.md shows works, and what is wrong is named."""
+"""The agent's configuration: what docs/connecting-hardware.md shows works, and what is wrong is named."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The published table and rule 11 of product.md, section 5."""
+"""The published table and rule 11 of docs/domain.md."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The domain rules of product.md section 5, one test each, named by the rule's number."""
+"""The domain rules of docs/domain.md, one test each, named by the rule's number."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""States by the device's own clock: product.md section 5, rule 2."""
+"""States by the device's own clock: docs/domain.md, rule 2."""
 
 from datetime import UTC, date, datetime, timedelta
 

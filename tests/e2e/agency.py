@@ -167,7 +167,7 @@ class AgencyWorld(World):
         return number
 
     def _write_agent_config(self, settle: float) -> None:
-        """With the kind of each device, which the wire does not tell (protocol.md section 2)."""
+        """With the kind of each device, which the wire does not tell (docs/protocols.md, section 1)."""
         super()._write_agent_config(settle)
         path = self.folder / "agent.toml"
         text = path.read_text(encoding="utf-8")

@@ -93,7 +93,7 @@ def test_a_main_machine_is_refused_before_its_sub_machines(world: Branches) -> N
 
 
 def test_the_checks_are_of_the_choice_that_is_asked_about(world: Branches) -> None:
-    """税务清卡 reports nothing: a type that is not reported stops it, and only it (product.md 5, rule 5)."""
+    """税务清卡 reports nothing: a type that is not reported stops it, and only it (docs/domain.md, rule 5)."""
     _, first, _ = world.enrol()
 
     def reported(**choice: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
-"""The list of product.md 3.4, word by word: each has its check, and each check says what it looked at."""
+"""The pre-checks of docs/domain.md: each condition has its check, and each check says what it looked at."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ from app.contracts.faults import FAULTS
 from app.contracts.periods import Period
 from app.prechecks import Check, DeviceFault, Facts, Severity
 from app.prechecks.facts import Reported, SubMachine, SubState, SystemFacts, sub_state
+from app.settings import ROOT
 
 NUMBER = "661814461322"
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)
@@ -33,27 +35,14 @@ REPORTED = {"last_reported_at": datetime(2026, 11, 9, 9, 0)}
 
 Reading = Callable[..., DeviceReading]
 
-PRODUCT_3_4 = {
-    "device connected and driver answering": {"device.connected"},
-    "agent reachable": {"agent.reachable"},
-    "bureau reachable": {"bureau.reachable"},
-    "no fault or alarm on device or system": {"device.fault", "device.locked", "system.health"},
-    "device belongs to this operator and taxpayer": {"device.identity"},
-    "taxpayer data complete and valid": {"taxpayer.complete"},
-    "software version current and compatible with the device's version": {"software.version"},
-    "clock drift": {"device.clock"},
-    "no draft (unfinished) invoices": {"invoices.drafts"},
-    "no invoice not yet uploaded": {"invoices.uploaded"},
-    "ledger and device's own statistics agree": {"ledger.statistics"},
-    "return for the period filed and matching": {"bureau.filed"},
-    "every invoice type can be reported": {"device.types", "period.order"},
-    "not yet cleared for the period (duplicate)": {"period.duplicate"},
-    "not cleared too recently": {"clearing.recent"},
-    "not in the peak window": {"peak_window"},
-    "sub machines before the main machine": {"machines.order"},
-    "free space for the backup": {"backup.space"},
+_SECTION = (
+    (ROOT / "docs/domain.md").read_text("utf-8").split("\n## Pre-checks\n")[1].split("\n## ")[0]
+)
+CONDITIONS = {
+    condition: set(re.findall(r"`([a-z._]+)`", codes))
+    for condition, codes in re.findall(r"^\| ([^|`]+) \| (`[^|]+) \|$", _SECTION, re.MULTILINE)
 }
-"""The words of product.md, and the codes that stand for them."""
+"""The conditions of the document, and the codes that stand for them."""
 
 
 @pytest.fixture
@@ -82,9 +71,12 @@ def _evidence(check: Check) -> dict[str, str]:
     return {one.label: one.value for one in check.evidence}
 
 
-def test_every_word_of_the_list_has_its_check(well: Well) -> None:
+def test_every_condition_of_the_document_has_its_check_and_every_check_its_condition(
+    well: Well,
+) -> None:
     codes = {check.code for check in prechecks.run(well())}
-    assert set().union(*PRODUCT_3_4.values()) <= codes
+    assert len(CONDITIONS) >= 18
+    assert set().union(*CONDITIONS.values()) == codes
 
 
 def test_every_check_says_what_it_looked_at(well: Well) -> None:

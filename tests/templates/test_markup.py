@@ -10,7 +10,7 @@ from app.settings import ROOT
 VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 MARKUP_ROOT_CLOSED = {"p", "li"}
 PAGE_LIMIT = 60_000
-"""Bytes of a page with its styles and scripts (quality.md section 6)."""
+"""Bytes of a page with its styles and scripts (CONTRIBUTING.md, How we write)."""
 
 
 class Page(HTMLParser):

@@ -116,7 +116,7 @@ class Conversation:
 
 @runtime_checkable
 class Driver(Protocol):
-    """A device behind one of the transports of protocol.md section 3 and 4.
+    """A device behind one of the transports of docs/protocols.md, sections 4 and 5.
 
     Every method may raise `DeviceRefused` or `DeviceUnavailable`; only those that change the device
     may raise `OutcomeUnknown`.
@@ -150,7 +150,7 @@ class Driver(Protocol):
         """抄报: bring every given type's sealed totals to the bureau. Safe to run again."""
 
     def clear_groups(self, invoice_types: tuple[InvoiceType, ...]) -> list[tuple[InvoiceType, ...]]:
-        """Which types clear together on this kind of device (product.md rule 4)."""
+        """Which types clear together on this kind of device (docs/domain.md, rule 4)."""
 
     def clear(self, conversation: Conversation, steps: StepRecorder) -> None:
         """清卡: fetch the clearing ciphertexts, write them into the device, confirm to the bureau.

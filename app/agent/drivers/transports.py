@@ -1,4 +1,4 @@
-"""Transports of the XML messages: bytes out, bytes in (protocol.md section 3).
+"""Transports of the XML messages: bytes out, bytes in (docs/protocols.md, sections 5 and 13).
 
 A transport knows nothing of the messages. It tells apart whether a message certainly never reached the
 other side (`NotSent`) or may have been acted upon though no answer came (`AnswerLost`); what follows

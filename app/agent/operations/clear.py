@@ -1,6 +1,6 @@
 """清卡: write the bureau's ciphertexts into the device, exactly once, and prove it by the lock dates.
 
-What the device shows decides, never what a call returned (product.md section 5, rule 3). A type is
+What the device shows decides, never what a call returned (docs/domain.md, rule 3). A type is
 cleared when its lock date lies in a later month than before the operation. After a lost answer the
 device is read; only when it certainly did not act is the same ciphertext, which it takes once, sent
 again. Each turn starts from the journal, so a turn after a crash is no different from the next turn.

@@ -1,6 +1,6 @@
 """Make a backup and register it.
 
-Nothing is cleared without a backup that was read back and matched (product.md, promise 3): `create`
+Nothing is cleared without a backup that was read back and matched (docs/domain.md, promise 3): `create`
 returns only when the archive on the required targets, read again, equals what the database holds.
 """
 

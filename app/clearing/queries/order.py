@@ -1,6 +1,6 @@
 """分机 before 主机: a taxpayer's sub machines, and the requests a main machine's request waits for.
 
-Sub machines are reported before the main machine (protocol.md section 1).
+Sub machines are reported before the main machine (docs/domain.md, Pre-checks).
 """
 
 from collections.abc import Collection, Sequence

@@ -146,7 +146,7 @@ async def start_clearing(
     """确定: it goes to review, or starts, at once or later, once the person has proven who asks (`start.decide`).
 
     Before anything is kept the password is asked, so a wrong one does nothing; then the devices are
-    looked at, and what needs care has to be accepted by hand (product.md 3.4).
+    looked at, and what needs care has to be accepted by hand (docs/domain.md, Pre-checks).
     """
     examiner = Examiner(database, request.app.state.agents, settings, clock)
 

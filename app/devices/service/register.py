@@ -33,7 +33,7 @@ class DeviceNumberTaken(Conflict):
 
 
 class MachineNoTaken(Conflict):
-    """Machine numbers are unique per taxpayer among devices in use (product.md section 5, rule 12)."""
+    """Machine numbers are unique per taxpayer among devices in use (docs/domain.md, rule 12)."""
 
     code = "device.machine_no_taken"
     title = "开票机号已被本企业的另一台设备使用"
@@ -49,7 +49,7 @@ class DeviceRetired(Conflict):
 
 
 class NotReadyToRetire(Conflict):
-    """注销 is refused until all is reported, cleared and uploaded (product.md section 5, rule 15)."""
+    """注销 is refused until all is reported, cleared and uploaded (docs/domain.md, rule 15)."""
 
     code = "device.not_ready_to_retire"
     title = "设备还不能注销"

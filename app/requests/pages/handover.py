@@ -1,6 +1,6 @@
 """移交 of an operator's devices and of an enterprise, from their pages in 系统设置.
 
-It lives here since the open requests of clearing go along (product.md section 5, rule 14).
+It lives here since the open requests of clearing go along (docs/domain.md, rule 14).
 """
 
 from dataclasses import replace

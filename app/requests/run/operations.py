@@ -137,7 +137,7 @@ def _intend(
 def _types(
     request: ClearingRequest, device: Device, kind: OperationKind
 ) -> tuple[InvoiceType, ...]:
-    """Everything is reported before anything is cleared (product.md section 5, rule 5); () means all."""
+    """Everything is reported before anything is cleared (docs/domain.md, rule 5); () means all."""
     if kind is OperationKind.REPORT:
         return ()
     return types_to_clear(request.invoice_types, device.clear_groups)

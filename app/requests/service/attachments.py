@@ -1,4 +1,4 @@
-"""Checklist and documents of an exceptional request (异常清卡): product.md section 5, rule 8."""
+"""Checklist and documents of an exceptional request (异常清卡): docs/domain.md, rule 8."""
 
 import hashlib
 from collections.abc import Collection

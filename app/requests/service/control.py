@@ -71,7 +71,7 @@ def require_executable(
 ) -> None:
     """Refuse to start it now. Raises RequestState, ReviewRequired, and PeakWindow without an override.
 
-    Who holds `clearing:execute` may execute without a review (product.md 3.5), but not an exceptional request.
+    Who holds `clearing:execute` may execute without a review (docs/api.md), but not an exceptional request.
     """
     if request.state not in EXECUTABLE_STATES:
         raise errors.RequestState(f"申请 {request.number} 已是 {request.state}，不能再次执行")

@@ -1,6 +1,6 @@
 """移交: handing a device, an operator or an enterprise over moves the open requests along.
 
-Product.md section 5, rule 14. What is running, or whose outcome is not known, is not handed over.
+Rule 14 of docs/domain.md. What is running, or whose outcome is not known, is not handed over.
 """
 
 from datetime import datetime

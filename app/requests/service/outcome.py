@@ -1,7 +1,7 @@
 """How an execution ends: succeeded, failed, or not known yet. Each in one transaction, each once.
 
 A record is written for every device the attempt dealt with. What the device shows decides: a type
-counts as cleared only with a lock date in a later month (product.md section 5, rule 3).
+counts as cleared only with a lock date in a later month (docs/domain.md, rule 3).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""审核: approve or reject a submitted request, never one's own (product.md 3.1 and 3.5)."""
+"""审核: approve or reject a submitted request, never one's own (decision 22)."""
 
 from app.accounts.principal import SYSTEM, Principal
 from app.audit.actions import AuditAction

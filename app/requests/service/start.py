@@ -102,7 +102,7 @@ def decide(
 ) -> Start:
     """Decide for an enterprise. `uses_right` False: whoever may execute leaves that to a later step.
 
-    `clearing:execute` stands in for a review (product.md 3.5), but never for that of an exceptional request.
+    `clearing:execute` stands in for a review (docs/api.md), but never for that of an exceptional request.
     """
     moment = moment_of(wanted, settings, now)
     by_right = uses_right and principal.can(Permission.CLEARING_EXECUTE)

@@ -215,7 +215,7 @@ def test_an_older_period_comes_first(reported_lab: Lab) -> None:
 
 
 def test_lock_date_that_does_not_move_is_no_success(reported_lab: Lab) -> None:
-    """A day later in the same month is not a cleared device (product.md section 5, rule 3)."""
+    """A day later in the same month is not a cleared device (docs/domain.md, rule 3)."""
     reported_lab.world.new_lock = date(2026, 11, 25)
     operation = reported_lab.run()
     assert operation.state is OperationState.FAILED

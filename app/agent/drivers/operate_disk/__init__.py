@@ -1,1 +1,1 @@
-"""Devices behind a vendor's shared library with `OperateDisk` (protocol.md section 3, transport 1)."""
+"""Devices behind a vendor's shared library with `OperateDisk` (docs/protocols.md, section 5)."""

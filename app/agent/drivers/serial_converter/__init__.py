@@ -1,1 +1,1 @@
-"""Serial converters (税控盘转换器): the binary protocol of protocol.md section 4."""
+"""Serial converters (税控盘转换器): the binary protocol of docs/protocols.md, section 4."""

@@ -16,7 +16,7 @@ _BYTES: dict[int, tuple[str, str]] = {
     0x22: ("device.operation_unsupported", "转换器不接受此命令的长度"),
     0x30: ("device.timeout", "转换器等待超时"),
 }
-"""Error bytes of protocol.md section 4."""
+"""Error bytes of docs/protocols.md, section 4."""
 
 NOT_EXECUTED = frozenset(_BYTES) - {0x30}
 """Error bytes that say the command was not even begun."""

@@ -138,7 +138,7 @@ class SerialConverterDriver:
                 )
 
     def clear_groups(self, invoice_types: tuple[InvoiceType, ...]) -> list[tuple[InvoiceType, ...]]:
-        """The groups of the device behind the converter (product.md rule 4)."""
+        """The groups of the device behind the converter (docs/domain.md, rule 4)."""
         return self._xml.clear_groups(invoice_types)
 
     def clear(self, conversation: Conversation, steps: StepRecorder) -> None:
@@ -226,7 +226,7 @@ class SerialConverterDriver:
         result: StepResult,
         error: DriverError,
     ) -> None:
-        """The refusal stands unless the device shows that it was cleared (product.md rule 3)."""
+        """The refusal stands unless the device shows that it was cleared (docs/domain.md, rule 3)."""
         try:
             result.message = self._found_cleared(conversation, kind)
         except DriverError as unread:

@@ -33,7 +33,7 @@ class Layout:
 
 
 def layout(text: str) -> Layout:
-    """A layout written the way protocol.md does: `"skpkl 8, jqbh 12"`."""
+    """A layout written the way docs/protocols.md does: `"skpkl 8, jqbh 12"`."""
     pairs = (part.split() for part in text.split(","))
     return Layout(tuple((name, int(width)) for name, width in pairs))
 

@@ -1,4 +1,4 @@
-"""Frames of the serial converter's protocol, as bytes and back (protocol.md section 4). No I/O.
+"""Frames of the serial converter's protocol, as bytes and back (docs/protocols.md, section 4). No I/O.
 
     request   1B  type  cmd  pack  len   data...  crc crc
     answer    'O''K' | 'E''R' | 'W''T' | 'N''P'  pack  len   data...  crc crc

@@ -1,4 +1,4 @@
-"""Commands of the serial converter (protocol.md section 4): request fields and answers. No I/O.
+"""Commands of the serial converter (docs/protocols.md, section 4): request fields and answers. No I/O.
 
 The fields have the names of the XML messages (section 2), so their values are read by the same code.
 Parsers raise `MessageInvalid`.

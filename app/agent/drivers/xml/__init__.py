@@ -1,1 +1,1 @@
-"""The XML messages of protocol.md section 2, shared by every family whose transport carries them."""
+"""The XML messages of docs/protocols.md, section 3, shared by every family whose transport carries them."""

@@ -1,4 +1,4 @@
-"""The bureau's side of the conversations: WLCB, QLJS and QLJSJGQR (protocol.md section 2)."""
+"""The bureau's side of the conversations: WLCB, QLJS and QLJSJGQR (docs/protocols.md, section 16)."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNLOCK_STEP = "QLJS"
 """The step that asks the bureau for the clearing ciphertexts."""
 
 PROBE_MESSAGE = "LJCS"
-"""A message id nobody uses (protocol.md section 2: an unknown message is answered with -101)."""
+"""A message id nobody uses: it is answered with -101, the general error (docs/protocols.md, section 4)."""
 REACHABLE_SECONDS = 5.0
 """How long the answer to a probe is believed."""
 SILENT_SECONDS = 1.0

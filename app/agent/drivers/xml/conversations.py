@@ -1,4 +1,4 @@
-"""The two conversations with a device and the bureau, message by message (protocol.md section 1).
+"""The two conversations with a device and the bureau, message by message (docs/protocols.md, section 3).
 
 report (抄报):  SKSBQTYXXCX(xxlx=0) -> SJCB of each type -> WLCB
 clear  (清卡):  SKSBQTYXXCX(xxlx=1) -> QLJS -> JKHC of each type, group by group -> QLJSJGQR

@@ -119,7 +119,7 @@ class XmlDriver:
         conversations.report(self, self._bureau, conversation, steps)
 
     def clear_groups(self, invoice_types: tuple[InvoiceType, ...]) -> list[tuple[InvoiceType, ...]]:
-        """Golden-tax disks by group, tax disks by type, a UKey all at once (product.md rule 4)."""
+        """Golden-tax disks by group, tax disks by type, a UKey all at once (docs/domain.md, rule 4)."""
         if self.kind is DeviceKind.UKEY:
             return [invoice_types] if invoice_types else []
         groups: dict[object, list[InvoiceType]] = {}

@@ -1,4 +1,4 @@
-"""Building and parsing of the XML messages (protocol.md section 2). Pure: text and bytes only."""
+"""Building and parsing of the XML messages (docs/protocols.md, section 3). Pure: text and bytes only."""
 
 import re
 from collections.abc import Iterator, Mapping

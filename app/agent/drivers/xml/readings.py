@@ -1,4 +1,4 @@
-"""What the answers of queries say, as the messages of `app.contracts` (protocol.md section 2)."""
+"""What the answers of queries say, as the messages of `app.contracts` (docs/protocols.md, section 3)."""
 
 from datetime import datetime
 
