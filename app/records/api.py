@@ -59,7 +59,11 @@ def record_certificate(
 ) -> Response:
     """清卡凭证 as PDF. 409 `certificate.unavailable` for a record that is no success."""
     record = queries.record(session, record_id, principal)
-    content = certificate.pdf(session, record, settings=settings, printed_at=clock())
+    found = certificate.certificate_of(session, record, settings=settings)
+    # Asked for rarely, and reportlab would make every start slower.
+    from app.records import certificate_pdf
+
+    content = certificate_pdf.render(found, printed_at=clock())
     name = f"certificate-{record.device_number}-{record.period}.pdf"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type="application/pdf", headers=headers)

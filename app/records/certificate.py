@@ -183,26 +183,19 @@ def verify_code(
     return record
 
 
-def pdf(
-    session: Session, record: ClearingRecord, *, settings: Settings, printed_at: datetime
-) -> bytes:
-    """The printed certificate. Raises CertificateUnavailable, NotExecuted, RecordAltered."""
-    from app.records import certificate_pdf
-
+def certificate_of(session: Session, record: ClearingRecord, *, settings: Settings) -> Certificate:
+    """Return what the certificate says. Raise CertificateUnavailable, NotExecuted, RecordAltered."""
     require_certifiable(record)
     if not is_as_recorded(session, record):
         raise RecordAltered
     code = code_of(record, settings)
-    return certificate_pdf.render(
-        Certificate(
-            facts=facts(session, record),
-            types=type_lines(record),
-            figures=figure_lines.lines(figure_lines.of_record(record)),
-            code=grouped(code),
-            address=f"{settings.public_url.rstrip('/')}{VERIFY_PATH}?code={code}",
-            simulated=record.simulated,
-        ),
-        printed_at=printed_at,
+    return Certificate(
+        facts=facts(session, record),
+        types=type_lines(record),
+        figures=figure_lines.lines(figure_lines.of_record(record)),
+        code=grouped(code),
+        address=f"{settings.public_url.rstrip('/')}{VERIFY_PATH}?code={code}",
+        simulated=record.simulated,
     )
 
 

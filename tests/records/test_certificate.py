@@ -23,7 +23,7 @@ from app.clearing.models import ClearingRecord
 from app.clearing.states import Result
 from app.core.db import Session
 from app.core.ids import new_id
-from app.records import certificate
+from app.records import certificate, certificate_pdf
 from app.records.certificate import CertificateNotGenuine, CertificateUnavailable
 
 if TYPE_CHECKING:
@@ -73,12 +73,9 @@ def _code(office: "Office", record_id: UUID) -> str:
 
 def _pdf(office: "Office", record_id: UUID) -> bytes:
     with office.database.reading() as session:
-        return certificate.pdf(
-            session,
-            session.get_one(ClearingRecord, record_id),
-            settings=office.settings,
-            printed_at=office.clock(),
-        )
+        record = session.get_one(ClearingRecord, record_id)
+        found = certificate.certificate_of(session, record, settings=office.settings)
+    return certificate_pdf.render(found, printed_at=office.clock())
 
 
 def _text(pdf: bytes) -> str:
