@@ -1,1 +1,1 @@
-"""Login, roles, sessions, step-up and API keys."""
+"""Decides who may do what: accounts, roles, sessions, API keys, and asking for the password again."""

@@ -1,1 +1,1 @@
-"""The device agent: the local service next to the hardware, a program of its own or mounted in the server."""
+"""Runs next to the hardware, alone or inside the server: its API, one worker a port, the journal of operations, the drivers."""

@@ -1,1 +1,1 @@
-"""The append-only trail: `record` writes, `verification` proves, `checkpoint` signs."""
+"""Keeps the append-only trail: one writer, the chain of hashes, signed checkpoints, and their verification, offline too."""

@@ -1,1 +1,1 @@
-"""Backups around clearings: written, read back, verified."""
+"""Writes archives, reads them back, restores them, and deletes old ones."""

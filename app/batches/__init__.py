@@ -1,1 +1,1 @@
-"""批量清卡: many requests with one confirmation, made and retried in portions."""
+"""Clears many operators with one confirmation (批量清卡): their requests are made, and tried again, in portions."""

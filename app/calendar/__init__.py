@@ -1,1 +1,1 @@
-"""申报期限: the last day to file and clear of each month, published, by rule, or overridden."""
+"""Tells the last day to file and to clear of each month (申报期限): published, by rule, or moved by a notice."""

@@ -1,1 +1,1 @@
-"""What all about 清卡 share: states, tables, words, and the selects over requests and records. Knows nothing above."""
+"""Holds what all packages about 清卡 share and knows none of them: states, tables, errors, words, selects over requests and records."""

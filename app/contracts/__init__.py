@@ -1,4 +1,4 @@
-"""Messages between the server and the device agent, and the words both use.
+"""Holds the messages between server and agent, and the words both use: invoice types, periods, tax numbers, fault codes.
 
 Everything here is data: Pydantic models, enums and the catalogue of fault codes.
 """

@@ -1,1 +1,1 @@
-"""What knows no business word: database, clock, ids, money, pages, security."""
+"""Holds what knows no business word: database, clock, ids, money, pagination, forms, pages, security."""

@@ -1,1 +1,1 @@
-"""Where people start from: the overview, 清卡管理, and the page of one operator with the form that starts a clearing."""
+"""Shows where people start from: the overview, 清卡管理, and an operator's page with the form that starts a clearing."""

@@ -1,1 +1,1 @@
-"""Tax-control devices, the agents that reach them, and what was last read."""
+"""Registers tax-control devices and their agents, reads devices through them, and keeps what was read last."""

@@ -1,1 +1,1 @@
-"""企业: the taxpayers."""
+"""Registers the taxpayers (企业)."""

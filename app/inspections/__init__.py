@@ -1,1 +1,1 @@
-"""定期检查: the monthly, quarterly and on-demand look at everything, with a report."""
+"""Looks at everything once a month, once a quarter or on demand (定期检查), and keeps the report."""

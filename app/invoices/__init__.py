@@ -1,1 +1,1 @@
-"""The ledger of invoices."""
+"""Keeps the ledger of invoices (发票台账): as devices give them, by import, or by hand."""

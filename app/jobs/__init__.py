@@ -1,1 +1,1 @@
-"""Recurring work: which jobs are due, run by one process at a time through leases."""
+"""Runs recurring work: tells which job is due, and lets one process at a time do it."""

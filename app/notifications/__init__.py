@@ -1,1 +1,1 @@
-"""Tells people and other systems what happened: an outbox, an inbox per account, e-mail, robots, webhooks."""
+"""Tells people and other systems what happened: outbox, inboxes, e-mail, group robots, webhooks, reminders."""

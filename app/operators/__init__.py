@@ -1,1 +1,1 @@
-"""操作员: who issues invoices, their state, and the search for them."""
+"""Registers who issues invoices (操作员), keeps their clearing state, and finds them by name, pinyin, code or device."""

@@ -1,8 +1,8 @@
-"""清卡前检查: the conditions for clearing (docs/domain.md), each with code, severity, sentence, remedy, evidence.
+"""Judges whether a clearing is safe now (清卡前检查), foretells what it does to data, and knows which warnings were accepted.
 
-Pure: facts in, checks out. Gathering the facts (reading the devices, asking the database) is
-`app.prechecks.subject`, so that a page can show the checks at any time and the first stage runs the
-same ones. A new check is a function of `device_checks` or `system_checks`, entered in the table there.
+Judging is pure: facts in, checks out (docs/domain.md, Pre-checks). Facts come from devices as they are read
+(`case`, `readings`) or from what is registered (`forecast`), so that page, batch and first stage run the same
+checks. A new check is a function of `device_checks` or `system_checks`, entered in the table there.
 """
 
 from app.clearing.check import Check, Evidence, Severity

@@ -1,1 +1,1 @@
-"""What can be shown to be unaltered: chain, rows, triggers and checkpoints compared with each other."""
+"""Says whether anything was altered: chain, rows, triggers and outside checkpoints compared; hands out the daily checkpoint."""

@@ -1,1 +1,1 @@
-"""核对: ledger, device statistics and clearing records compared, and what came of the differences."""
+"""Compares ledger, device statistics, clearing records and the bureau's view (核对), and keeps what came of differences."""

@@ -1,1 +1,1 @@
-"""清卡记录: what was done to devices, its certificate and its exports."""
+"""Shows, exports and certifies what was done to devices (清卡记录, 清卡凭证)."""

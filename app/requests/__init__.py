@@ -1,1 +1,1 @@
-"""清卡申请: submit, review, control and run a request to clear devices."""
+"""Takes a request to clear (清卡申请) through submitting, review and the four durable stages to its end."""

@@ -1,5 +1,5 @@
-"""A simulated tax server and tax bureau: the device's side of the wire, for demonstrations and tests.
+"""Plays the device's and the bureau's side of every wire, for the demo and for tests, as a program of its own.
 
-It runs as its own process (`python -m app.simulator serve`), so that the real drivers meet it over
-real HTTP. It shares no parsing, building or rule with the drivers: both follow the protocol description.
+`python -m app.simulator serve` meets the real drivers over real HTTP. It shares no parsing, building or rule
+with the drivers: both follow docs/protocols.md.
 """

@@ -1,1 +1,1 @@
-"""The system about itself: status, probes, help, idempotency, the audit trail's pages."""
+"""Tells about the installation and looks after it: status, probes, help, kept answers, maintenance, the audit trail's pages."""
