@@ -107,7 +107,7 @@ def confirm_page(
     kept = kept_forms.restored(Submitted, request, principal, settings, at=clock())
     page = _confirm(session, principal, settings, clock, kept.again() if kept else form)
     page = replace(page, restored=kept is not None)
-    response = render(request, "clearing/batch_new.html", page)
+    response = render(request, "batches/new.html", page)
     kept_forms.drop(request, response, settings)
     return response
 
@@ -146,7 +146,7 @@ def create(
         errors = dict(error.errors) or {"form": f"{error.title}。{error.remedy}"}
         with database.reading() as session:
             page = _confirm(session, principal, settings, clock, form.again(), errors)
-        return render(request, "clearing/batch_new.html", page, status_code=422)
+        return render(request, "batches/new.html", page, status_code=422)
     return redirect(f"/clearing/batches/{batch_id}")
 
 

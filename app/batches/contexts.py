@@ -65,7 +65,7 @@ class WarningGroup:
 
 @dataclass(frozen=True, slots=True)
 class BatchConfirmPage:
-    """clearing/batch_new.html: who will be cleared, what will happen, and who is asking.
+    """batches/new.html: who will be cleared, what will happen, and who is asking.
 
     `warnings` and `blockers` are what the register shows without reading a device; the oldest reading
     they rest on is `read_since`. `start` is what confirming leads to. `rows` are the first operators, those that
@@ -126,7 +126,7 @@ class RetryView:
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """clearing/batch.html; what changed of it (header X-Fragment: changes) is clearing/batch_changes.html.
+    """batches/detail.html; what changed of it (header X-Fragment: changes) is batches/changes.html.
 
     `phase` is preparing, running, paused or ended; of `total` operators `waiting` have no request yet; `counts`
     are requests by state, `done` how many are at their end. `rows` are those of the `result` that is filtered
@@ -180,7 +180,7 @@ class BatchPage:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its templates get it: the macros of clearing/batch_parts.html take it whole."""
+    """A batch as its templates get it: the macros of batches/parts.html take it whole."""
 
     page: BatchPage
 
@@ -199,6 +199,6 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchesPage:
-    """clearing/batches.html."""
+    """batches/list.html."""
 
     rows: tuple[BatchRow, ...]

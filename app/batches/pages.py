@@ -49,7 +49,7 @@ def batch_list(request: Request, session: Reading, principal: Reader) -> HTMLRes
         )
         for one in found
     )
-    return render(request, "clearing/batches.html", BatchesPage(rows))
+    return render(request, "batches/list.html", BatchesPage(rows))
 
 
 @router.get("/{batch_id}")
@@ -68,7 +68,7 @@ def batch_page(
     if x_fragment != "changes":
         since = None
     page = build(session, batch_id, principal, clock, result=result or "", since=since)
-    template = "clearing/batch.html" if since is None else "clearing/batch_changes.html"
+    template = "batches/detail.html" if since is None else "batches/changes.html"
     return render(request, template, BatchView(replace(page, dialog_open=confirm)))
 
 
@@ -140,7 +140,7 @@ def retry_failed(
             page = build(session, batch_id, principal, clock)
         ticked = tuple(accepted_warnings or ())
         page = replace(page, dialog_open=True, accepted_warnings=ticked, errors=dict(error.errors))
-        return render(request, "clearing/batch.html", BatchView(page), status_code=error.status)
+        return render(request, "batches/detail.html", BatchView(page), status_code=error.status)
     return _change(database, batch_id, principal, change)
 
 

@@ -30,7 +30,7 @@ class OperatorRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """clearing/list.html; its table alone (header X-Fragment: rows) is clearing/rows.html."""
+    """dashboard/operators.html; its table alone (header X-Fragment: rows) is dashboard/rows.html."""
 
     q: str
     state: str
@@ -102,10 +102,10 @@ class ClearingForm:
 
 @dataclass(frozen=True, slots=True)
 class OperatorPage:
-    """clearing/operator.html.
+    """dashboard/operator.html.
 
     `effects` is what a clearing with the form's choice would do, `start` what submitting the form leads to;
-    both alone (header X-Fragment: parts) are clearing/dialog_parts.html. `errors` maps the form's fields to
+    both alone (header X-Fragment: parts) are dashboard/dialog_parts.html. `errors` maps the form's fields to
     messages; "form" is for what belongs to no field. `form_mark` says to whom the form was shown (accounts.kept_forms);
     `restored`: its input was typed before the session ended.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can

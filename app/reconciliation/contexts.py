@@ -23,7 +23,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunsPage:
-    """clearing/reconciliations.html. `errors` maps the form's fields to messages."""
+    """reconciliation/list.html. `errors` maps the form's fields to messages."""
 
     period: str
     operator_code: str
@@ -95,7 +95,7 @@ class HandlingForm:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """clearing/reconciliation.html.
+    """reconciliation/detail.html.
 
     `unread` are the devices that could not be read whole; `bureau` those the bureau was asked about.
     """

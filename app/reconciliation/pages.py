@@ -40,7 +40,7 @@ def runs(
     """The runs kept, newest first, and the form that starts another."""
     period = subject.default_period(None, clock())
     page = _runs_page(session, principal, paging, period, "")
-    return render(request, "clearing/reconciliations.html", page)
+    return render(request, "reconciliation/list.html", page)
 
 
 @router.post("")
@@ -62,7 +62,7 @@ async def start(
         with database.reading() as session:
             page = _runs_page(session, principal, PageRequest(), period, operator_code)
             page = replace(page, errors=messages(error))
-            return render(request, "clearing/reconciliations.html", page, status_code=error.status)
+            return render(request, "reconciliation/list.html", page, status_code=error.status)
 
     try:
         wanted = await run_in_threadpool(scope)
@@ -118,7 +118,7 @@ def run_page(
 ) -> HTMLResponse:
     """One run; ?handle= shows the dialog that deals with this difference."""
     page = build(session, run_id, principal, kind=kind, handle=handle)
-    return render(request, "clearing/reconciliation.html", page)
+    return render(request, "reconciliation/detail.html", page)
 
 
 @router.post("/{run_id}/differences/{difference_id}")
@@ -152,7 +152,7 @@ def handle_difference(
             raise
         form = replace(page.form, action=action, reason=reason)
         page = replace(page, form=form, errors=messages(error))
-        return render(request, "clearing/reconciliation.html", page, status_code=error.status)
+        return render(request, "reconciliation/detail.html", page, status_code=error.status)
     return redirect(f"{BASE}/{run_id}", flash="差异已处理，已写入审计记录")
 
 

@@ -30,7 +30,7 @@ def verify(
     """Ask for a code; with one, say whether it is genuine and show its record."""
     certificate.require_verifier(principal)
     page = _judged(session, code, principal, settings) if code.strip() else CertificatePage("")
-    return render(request, "clearing/certificate.html", page)
+    return render(request, "records/certificate.html", page)
 
 
 def _judged(

@@ -77,7 +77,7 @@ class RecordRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordsPage:
-    """clearing/records.html. `export_query` is the filters' query string, "" without filters.
+    """records/list.html. `export_query` is the filters' query string, "" without filters.
 
     `first` and `last` are days, as a date field writes them.
     """
@@ -111,7 +111,7 @@ class EvidenceStep:
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """clearing/record.html: one immutable record with its evidence. `duration_seconds` is rounded.
+    """records/detail.html: one immutable record with its evidence. `duration_seconds` is rounded.
 
     `outcome` of a success (cleared, partial, already; "" unknown), `remaining_said` what it left open.
     """
@@ -152,7 +152,7 @@ class RecordPage:
 
 @dataclass(frozen=True, slots=True)
 class CertificatePage:
-    """clearing/certificate.html. `code` as typed or grouped; `record` only for a genuine one.
+    """records/certificate.html. `code` as typed or grouped; `record` only for a genuine one.
 
     `verdict` is "" before anything was asked, else genuine or refused; `refusal` says why.
     """

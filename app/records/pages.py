@@ -54,7 +54,7 @@ def record_list(
         device_id=filters.get("device_id", ""),
         can_verify=certificate.may_verify(principal),
     )
-    return render(request, "clearing/records.html", page)
+    return render(request, "records/list.html", page)
 
 
 @router.get("/clearing/records/{record_id}")
@@ -98,7 +98,7 @@ def record_page(
         next_lock_date=record.next_lock_date,
         figures=figure_lines.lines(figure_lines.of_record(record)),
     )
-    return render(request, "clearing/record.html", page)
+    return render(request, "records/detail.html", page)
 
 
 def record_row(record: ClearingRecord) -> RecordRow:

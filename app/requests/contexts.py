@@ -90,7 +90,7 @@ class RequestActions:
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """clearing/request.html.
+    """requests/detail.html.
 
     `effects` is what executing it will do, as long as it waits. `events_url` is followed live; "" once nothing runs any more. `dialog_open` names the dialog shown
     at once: approve, reject, execute, cancel, retry or "". `errors` has the fields password, comment
@@ -186,7 +186,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestsPage:
-    """clearing/requests.html."""
+    """requests/list.html."""
 
     q: str
     state: str

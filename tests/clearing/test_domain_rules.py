@@ -64,7 +64,7 @@ def _check(facts: prechecks.Facts, code: str) -> prechecks.Check:
 
 
 def test_rule_1_the_pages_say_in_one_line_that_clearing_is_not_wiping() -> None:
-    dialog = (ROOT / "templates/clearing/dialog.html").read_text(encoding="utf-8")
+    dialog = (ROOT / "templates/dashboard/dialog.html").read_text(encoding="utf-8")
     assert "为设备解锁下一属期，不是清空设备" in dialog
 
 

@@ -41,7 +41,7 @@ def test_it_stands_in_nobodys_way() -> None:
 
 
 def test_the_panel_counts_it_apart_from_what_passed() -> None:
-    panel = environment().get_template("clearing/check_panel.html")
+    panel = environment().get_template("prechecks/panel.html")
     items = [CheckItem(one.severity, one.message) for one in CHECKS]
     html = panel.render(checks=items)
     assert "1 项通过" in html

@@ -16,7 +16,7 @@ LAYOUT_NAMES = {"me", "nav", "deadline", "simulated", "version", "flash", "path"
 FRAMES = {"layout.html", "bare.html", "head.html"}
 OTHERS = ("accounts/", "audit/", "login.html")
 """Written and tested with their features."""
-FRAGMENTS = {"clearing/batch_changes.html": "clearing/batch.html"}
+FRAGMENTS = {"batches/changes.html": "batches/detail.html"}
 """Templates that render a part of a page anew, from the page's own context."""
 
 
@@ -63,7 +63,7 @@ def test_every_template_compiles(name: str) -> None:
 def test_every_page_has_a_sample(samples: dict[str, tuple[str, Any, dict[str, Any]]]) -> None:
     sampled = {template for template, _, _ in samples.values()}
     partials = {part for name in template_names() for part in included(name)}
-    libraries = {"macros.html", "words.html", "clearing/batch_parts.html"}
+    libraries = {"macros.html", "words.html", "batches/parts.html"}
     pages = {name for name in template_names() if not name.startswith(OTHERS)}
     assert pages - partials - libraries - FRAMES - set(FRAGMENTS) == sampled
 

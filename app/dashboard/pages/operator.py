@@ -84,7 +84,7 @@ async def operator_page(
             if form is None:
                 page = replace(page, form=replace(page.form, exceptional=exceptional))
             page = replace(page, dialog_open=confirm or form is not None, restored=form is not None)
-            response = render(request, "clearing/operator.html", page)
+            response = render(request, "dashboard/operator.html", page)
         kept_forms.drop(request, response, settings)
         return response
 
@@ -104,7 +104,7 @@ async def preview_clearing(
     """预览: what the chosen clearing would do; the page as it was filled in, or that part alone."""
     readings = await _readings(request, operator_id, form, principal, database, clock)
     alone = request.headers.get("X-Fragment") == "parts"
-    template = "clearing/dialog_parts.html" if alone else "clearing/operator.html"
+    template = "dashboard/dialog_parts.html" if alone else "dashboard/operator.html"
 
     def work() -> HTMLResponse:
         with database.reading() as session:
@@ -241,7 +241,7 @@ def _again(
             held_by=RequestRef(*holder) if holder else None,
         )
     status = error.status if error.status in (409, 422) else 422
-    return render(request, "clearing/operator.html", page, status_code=status)
+    return render(request, "dashboard/operator.html", page, status_code=status)
 
 
 @router.post("/refresh")

@@ -72,6 +72,6 @@ async def checks_page(
                 form=again,
                 checks=checks,
             )
-        return render(request, "clearing/operator.html", replace(page, dialog_open=bool(again)))
+        return render(request, "dashboard/operator.html", replace(page, dialog_open=bool(again)))
 
     return await run_in_threadpool(work)

@@ -94,7 +94,7 @@ def operator_list(
         can_request=principal.can(Permission.CLEARING_REQUEST),
         pager=pager("/clearing", {**of.filters, "limit": paging.limit}, paging, found.next_cursor),
     )
-    return render(request, "clearing/rows.html" if fragment else "clearing/list.html", page)
+    return render(request, "dashboard/rows.html" if fragment else "dashboard/operators.html", page)
 
 
 def _segments(filters: Mapping[str, object]) -> tuple[Segment, ...]:

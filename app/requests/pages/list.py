@@ -66,7 +66,7 @@ def request_list(
         ),
         pager=pager("/clearing/requests", filters, paging, cursor),
     )
-    return render(request, "clearing/requests.html", page)
+    return render(request, "requests/list.html", page)
 
 
 def _segment(value: str, label: str, current: RequestState | None, q: str) -> Segment:

@@ -53,7 +53,7 @@ def request_page(
     """The page; it follows the events while something runs. ?retry=1 shows that dialog, and so on."""
     page = build(session, request_id, principal, clock)
     asked = next((name for name in _DIALOGS if name in request.query_params), "")
-    return render(request, "clearing/request.html", replace(page, dialog_open=asked))
+    return render(request, "requests/detail.html", replace(page, dialog_open=asked))
 
 
 @router.get("/now")
@@ -301,4 +301,4 @@ def _again(
         or page.warnings,
         held_by=RequestRef(*holder) if holder else None,
     )
-    return render(request, "clearing/request.html", page, status_code=error.status)
+    return render(request, "requests/detail.html", page, status_code=error.status)

@@ -201,14 +201,14 @@ BATCHES = BatchesPage(
 
 
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
-    "batches": ("clearing/batches.html", BATCHES, layout()),
-    "batches-empty": ("clearing/batches.html", BatchesPage(()), layout()),
-    "batch": ("clearing/batch.html", BatchView(BATCH), layout()),
-    "batch-preparing": ("clearing/batch.html", BatchView(BATCH_PREPARING), layout()),
-    "batch-paused": ("clearing/batch.html", BatchView(BATCH_PAUSED), layout()),
-    "batch-stopped": ("clearing/batch.html", BatchView(BATCH_STOPPED), layout()),
-    "batch-refused": ("clearing/batch.html", BatchView(BATCH_REFUSED), layout()),
-    "batch-ended": ("clearing/batch.html", BatchView(BATCH_ENDED), layout()),
-    "batch-new": ("clearing/batch_new.html", BATCH_NEW, layout()),
-    "batch-new-empty": ("clearing/batch_new.html", BATCH_NEW_EMPTY, layout()),
+    "batches": ("batches/list.html", BATCHES, layout()),
+    "batches-empty": ("batches/list.html", BatchesPage(()), layout()),
+    "batch": ("batches/detail.html", BatchView(BATCH), layout()),
+    "batch-preparing": ("batches/detail.html", BatchView(BATCH_PREPARING), layout()),
+    "batch-paused": ("batches/detail.html", BatchView(BATCH_PAUSED), layout()),
+    "batch-stopped": ("batches/detail.html", BatchView(BATCH_STOPPED), layout()),
+    "batch-refused": ("batches/detail.html", BatchView(BATCH_REFUSED), layout()),
+    "batch-ended": ("batches/detail.html", BatchView(BATCH_ENDED), layout()),
+    "batch-new": ("batches/new.html", BATCH_NEW, layout()),
+    "batch-new-empty": ("batches/new.html", BATCH_NEW_EMPTY, layout()),
 }

@@ -146,8 +146,8 @@ RECORD_FAILED = replace(
 
 
 PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
-    "records": ("clearing/records.html", RECORD_LIST, layout("/clearing/records")),
-    "records-empty": ("clearing/records.html", RECORD_LIST_EMPTY, layout("/clearing/records")),
-    "record": ("clearing/record.html", RECORD, layout("/clearing/records")),
-    "record-failed": ("clearing/record.html", RECORD_FAILED, layout("/clearing/records")),
+    "records": ("records/list.html", RECORD_LIST, layout("/clearing/records")),
+    "records-empty": ("records/list.html", RECORD_LIST_EMPTY, layout("/clearing/records")),
+    "record": ("records/detail.html", RECORD, layout("/clearing/records")),
+    "record-failed": ("records/detail.html", RECORD_FAILED, layout("/clearing/records")),
 }
