@@ -174,7 +174,7 @@ FEATURES = (
     ),
     Feature(
         package="devices",
-        routers=("api", "dial_api", "relay_api"),
+        routers=("api", "agents_api", "dial_api", "relay_api"),
         pages=("pages",),
         menu=(
             MenuItem("系统管理", 40, "税控设备", "/devices"),

@@ -21,8 +21,9 @@ from app.backups import archive, encryption
 from app.backups.archive import ArchiveDamaged
 from app.backups.content import Content
 from app.backups.errors import BackupFailed, BackupKeyUnknown
+from app.backups.local_target import LocalTarget
 from app.backups.storage import Storage, spool_file
-from app.backups.targets import LocalTarget, Target
+from app.backups.targets import Target
 from app.core.db import Database
 from app.core.logging import get_logger
 

@@ -15,7 +15,8 @@ from app.backups import encryption
 from app.backups.archive import ArchiveDamaged
 from app.backups.encryption import KeyRing
 from app.backups.errors import known_errors
-from app.backups.targets import LocalTarget, Target, configured
+from app.backups.local_target import LocalTarget
+from app.backups.targets import Target, configured
 from app.settings import Settings
 
 _CHUNK = 1 << 20

@@ -16,10 +16,11 @@ from app.accounts.principal import SYSTEM
 from app.audit.models import AuditRecord
 from app.backups import service
 from app.backups.encryption import KeyRing
+from app.backups.local_target import LocalTarget
 from app.backups.models import Backup
 from app.backups.rows import row_of
+from app.backups.s3_target import S3Target
 from app.backups.storage import Storage
-from app.backups.targets import LocalTarget, S3Target
 from app.contracts.devices import DeviceKind, InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.db import Database, Session

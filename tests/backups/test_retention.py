@@ -13,11 +13,11 @@ import pytest
 from app.accounts.principal import SYSTEM
 from app.backups import queries, service
 from app.backups.errors import BackupSettingsInvalid
+from app.backups.local_target import LocalTarget
 from app.backups.models import Backup, BackupKind, BackupState, CopyState
 from app.backups.service import retention
 from app.backups.service.retention import Retention, years_before
 from app.backups.storage import Storage
-from app.backups.targets import LocalTarget
 from app.core.clock import Clock
 from app.core.db import Database
 from app.settings import Settings

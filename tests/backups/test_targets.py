@@ -15,9 +15,11 @@ from sqlmodel import select
 from app.accounts.principal import SYSTEM
 from app.backups import service
 from app.backups.errors import BackupSettingsInvalid
+from app.backups.local_target import LocalTarget
 from app.backups.models import Backup, BackupCopy, BackupState, CopyState
+from app.backups.s3_target import S3Target, s3_options
 from app.backups.storage import Storage, free_space, storage_of
-from app.backups.targets import LocalTarget, S3Target, Target, configured, s3_options
+from app.backups.targets import Target, configured
 from app.core.db import Database
 from app.settings import Settings, load_settings
 
@@ -345,7 +347,7 @@ def _now() -> Any:
 _FULL = """
 import resource, sys
 from pathlib import Path
-from app.backups.targets import LocalTarget
+from app.backups.local_target import LocalTarget
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 target = LocalTarget("local", Path(sys.argv[1]))
 try:

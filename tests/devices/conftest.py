@@ -31,8 +31,7 @@ from app.contracts.faults import fault
 from app.contracts.operations import Fault
 from app.core.db import Database, Session
 from app.core.ids import new_id
-from app.devices import agents, service
-from app.devices.api import router
+from app.devices import agents, agents_api, api, service
 from app.devices.models import Device
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
@@ -259,7 +258,8 @@ def app(database: Database, settings: Settings, admin: Principal) -> FastAPI:
     app.state.principal = admin
     act_as(app, lambda: app.state.principal)
     error_handlers.install(app)
-    app.include_router(router, prefix="/api/v1")
+    app.include_router(api.router, prefix="/api/v1")
+    app.include_router(agents_api.router, prefix="/api/v1")
     return app
 
 

@@ -15,10 +15,10 @@ from app.audit.actor import SYSTEM
 from app.audit.checkpoint import Signer
 from app.audit.verification import Problem
 from app.backups import anchors, archive
+from app.backups.local_target import LocalTarget
 from app.backups.models import BackupCopy
 from app.backups.service import back_up_system
 from app.backups.storage import storage_of
-from app.backups.targets import LocalTarget
 from app.core.metrics import RequestMetrics
 from app.core.process import Process
 from app.jobs.scheduler import Run
