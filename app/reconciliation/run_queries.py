@@ -1,7 +1,6 @@
 """Every select over runs of reconciliation and their differences."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,7 +8,7 @@ from sqlmodel import col, select
 
 from app.accounts.principal import Principal
 from app.contracts.periods import Period
-from app.core.db import Session
+from app.core.db import Session, dialect_name
 from app.core.pagination import PageRequest, newest_first
 from app.devices.models import Device
 from app.reconciliation.errors import DifferenceNotFound, RunNotFound
@@ -41,30 +40,53 @@ def run(session: Session, run_id: UUID, principal: Principal) -> ReconciliationR
 
     One's own is foreign as well once it covers what one may not see any more.
     """
-    found = session.get(ReconciliationRun, run_id)
+    query = select(ReconciliationRun).where(
+        ReconciliationRun.id == run_id, *_visible(session, principal)
+    )
+    found = session.exec(query).one_or_none()
     if found is None:
-        raise RunNotFound
-    seen = principal.enterprise_ids
-    is_own = found.started_by == str(principal.id)
-    if seen is not None and not (is_own and _is_all_of(session, found, seen)):
         raise RunNotFound
     return found
 
 
-def _is_all_of(session: Session, run: ReconciliationRun, seen: Collection[UUID]) -> bool:
-    """Whether all its devices, and all it found, belong to these enterprises."""
-    devices = [UUID(one["device_id"]) for one in run.devices]
-    foreign = sa.or_(
-        sa.exists().where(col(Device.id).in_(devices), col(Device.enterprise_id).not_in(seen)),
-        _has_foreign(sa.literal(run.id, sa.Uuid), seen),
-    )
-    return not session.scalar(sa.select(foreign))
+def _visible(session: Session, principal: Principal) -> list[sa.ColumnElement[bool]]:
+    """One limited to some enterprises sees the own runs with nothing foreign in them."""
+    seen = principal.enterprise_ids
+    if seen is None:
+        return []
+    return [
+        col(ReconciliationRun.started_by) == str(principal.id),
+        ~_has_foreign(seen),
+        ~_covers_foreign(session, seen),
+    ]
 
 
-def _has_foreign(run_id: Any, seen: Collection[UUID]) -> sa.ColumnElement[bool]:
+def _has_foreign(seen: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """Whether a run found something of other enterprises than these."""
     return sa.exists().where(
-        col(ReconciliationDifference.run_id) == run_id,
+        col(ReconciliationDifference.run_id) == ReconciliationRun.id,
         col(ReconciliationDifference.enterprise_id).not_in(seen),
+    )
+
+
+def _covers_foreign(session: Session, seen: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """Whether a run names a device of other enterprises than these."""
+    if dialect_name(session) == "postgresql":
+        named = sa.func.json_array_elements(ReconciliationRun.devices).table_valued("value")
+        device_id = sa.func.json_extract_path_text(named.c.value, "device_id")
+        is_named = sa.cast(device_id, sa.Uuid) == col(Device.id)
+    else:
+        named = sa.func.json_each(ReconciliationRun.devices).table_valued("value")
+        device_id = sa.func.json_extract(named.c.value, "$.device_id")
+        # SQLite keeps an id as its digits alone.
+        is_named = sa.func.replace(device_id, "-", "") == sa.cast(col(Device.id), sa.String)
+    return (
+        sa.select(Device.id)
+        .select_from(named)
+        .join(Device, is_named)
+        .where(col(Device.enterprise_id).not_in(seen))
+        .correlate(ReconciliationRun)
+        .exists()
     )
 
 
@@ -76,17 +98,12 @@ def page_of_runs(
     period: Period | None = None,
     operator_id: UUID | None = None,
 ) -> tuple[list[ReconciliationRun], str | None]:
-    """Newest first; one limited to some enterprises sees the own ones that found nothing foreign."""
-    query = select(ReconciliationRun)
+    """Those this principal may see, newest first."""
+    query = select(ReconciliationRun).where(*_visible(session, principal))
     if period is not None:
         query = query.where(ReconciliationRun.period == period)
     if operator_id is not None:
         query = query.where(ReconciliationRun.operator_id == operator_id)
-    if principal.enterprise_ids is not None:
-        query = query.where(
-            ReconciliationRun.started_by == str(principal.id),
-            ~_has_foreign(ReconciliationRun.id, principal.enterprise_ids),
-        )
     return newest_first(session, query, ReconciliationRun.id, page)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,12 +17,15 @@ from app.accounts.service import AccountDraft
 from app.backups.models import Backup, BackupKind, BackupState
 from app.contracts.devices import InvoiceType
 from app.core.db import Database, Session
+from app.core.pagination import PageRequest
 from app.devices.models import Device
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
 from app.inspections.models import Inspection, InspectionKind
 from app.invoices.models import Invoice
 from app.main import create_app
+from app.reconciliation import run_queries
+from app.reconciliation.errors import RunNotFound
 from app.reconciliation.models import DifferenceKind, ReconciliationDifference, ReconciliationRun
 from app.settings import Settings
 from tests.contract.test_access import KNOWN
@@ -73,6 +77,20 @@ def things(office: "Office") -> Things:
     }
 
 
+def _run_of(devices: list[Device], at: datetime, by: str, found: int) -> ReconciliationRun:
+    return ReconciliationRun(
+        period=DUE,
+        devices=[
+            {"device_id": str(device.id), "number": device.number, "read": True, "message": ""}
+            for device in devices
+        ],
+        differences=found,
+        started_by=by,
+        started_by_name="王晓梅",
+        started_at=at,
+    )
+
+
 def _kept(session: Session, office: "Office", device_id: UUID, by: str = "someone") -> Things:
     """A backup, a draft, an inspection, and a reconciliation that found something."""
     at, device = office.clock(), session.get_one(Device, device_id)
@@ -80,16 +98,7 @@ def _kept(session: Session, office: "Office", device_id: UUID, by: str = "someon
         "enterprise_id": device.enterprise_id,
         "operator_id": device.operator_id,
     }
-    run = ReconciliationRun(
-        period=DUE,
-        devices=[
-            {"device_id": str(device.id), "number": device.number, "read": True, "message": ""}
-        ],
-        differences=1,
-        started_by=by,
-        started_by_name="王晓梅",
-        started_at=at,
-    )
+    run = _run_of([device], at, by, 1)
     backup = Backup(
         kind=BackupKind.ON_DEMAND,
         state=BackupState.VERIFIED,
@@ -304,6 +313,32 @@ def test_a_run_of_ones_own_is_foreign_once_its_devices_are(
     listed = client.get("/invoices/reconciliations").text
     assert (str(run_id) in listed, number in listed) == (False, False)
     client.close()
+
+
+def test_a_run_that_found_nothing_is_listed_only_while_all_its_devices_are_seen(
+    any_database: Database, clock: "MovableClock", any_office: "Office"
+) -> None:
+    seen, foreign = any_office.operator(), any_office.operator()
+    data = EnterpriseCreate(tax_no=OTHER_TAX_NO, name="另一家企业")
+    with any_database.transaction() as session:
+        other = enterprises_service.create_enterprise(
+            session, data=data, principal=SYSTEM, at=clock()
+        )
+        theirs = session.get_one(Device, foreign.device_ids[0])
+        theirs.enterprise_id = other.id
+        own = session.get_one(Device, seen.device_ids[0])
+        me = principal_of(Role.OPERATOR, enterprise_ids=frozenset({own.enterprise_id}))
+        runs = [
+            _run_of(devices, clock(), str(me.id), 0)
+            for devices in ([own], [own, theirs], [theirs], [])
+        ]
+        session.add_all(runs)
+        session.flush()
+        listed, _ = run_queries.page_of_runs(session, me, PageRequest())
+        assert {run.id for run in listed} == {runs[0].id, runs[3].id}
+        for run in runs[1:3]:
+            with pytest.raises(RunNotFound):
+                run_queries.run(session, run.id, me)
 
 
 def _said(answer: Any, things: Things) -> tuple[int, str]:
