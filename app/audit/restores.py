@@ -99,3 +99,9 @@ def sort_out(session: Session, kept: Sequence[Checkpoint]) -> tuple[list[Checkpo
         else:
             contradicted.append(one)
     return contradicted, fits
+
+
+def reach(sizes: Sequence[int]) -> str:
+    """Over how many records checkpoints of these sizes are, shortest first: 前 93 条, or 前 90 至 93 条."""
+    first, last = sizes[0], sizes[-1]
+    return f"前 {last} 条" if first == last else f"前 {first} 至 {last} 条"

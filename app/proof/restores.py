@@ -54,6 +54,11 @@ class Contradiction:
         """Over how many records the longest of them is."""
         return self.checkpoints[-1].size
 
+    @property
+    def reach(self) -> str:
+        """Over how many records they are, in words."""
+        return restores.reach([one.size for one in self.checkpoints])
+
 
 def contradiction(database: Database, settings: Settings) -> Contradiction:
     """Compare every checkpoint outside, not only some of the older ones.

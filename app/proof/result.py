@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.audit.evidence import Compared, Discrepancy
-from app.audit.restores import AcceptedRestore
+from app.audit.restores import AcceptedRestore, reach
 from app.audit.verification import Verification
 from app.core.clock import local
 from app.core.guards import Fault
@@ -135,6 +135,6 @@ def _restored(one: AcceptedRestore) -> str:
     )
     return (
         f"{one.by} 于 {local(one.at):%Y-%m-%d %H:%M} 认可恢复自较早的备份（原因：{one.reason}；"
-        f"见第 {one.seq} 条审计记录）：{len(sizes)} 个库外检查点（前 {sizes[0]} 至 {sizes[-1]} 条）"
+        f"见第 {one.seq} 条审计记录）：{len(sizes)} 个库外检查点（{reach(sizes)}）"
         f"与记录不符，不再比对，{fits}"
     )

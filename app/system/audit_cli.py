@@ -69,7 +69,7 @@ def accept_restored(
     with _opened() as (database, _):
         found = contradiction(database, settings)
         typer.echo(
-            f"{len(found.checkpoints)} 个库外检查点（前 {found.first} 至 {found.last} 条）"
+            f"{len(found.checkpoints)} 个库外检查点（{found.reach}）"
             f"与现有的 {found.records} 条记录不符；与前 {found.fits} 条一致"
         )
         if not yes and not (sys.stdin.isatty() and typer.confirm("认可这次恢复？")):

@@ -90,7 +90,12 @@ def test_a_restore_is_accepted_once_and_told_for_ever(
     assert (len(found.checkpoints), found.first > found.fits > 0) == (3, True)
     after = prove(restored, settings)
     assert after.ok, after.sentence
-    for told in (admin.display_name, WHY, "3 个库外检查点", f"仅前 {found.fits} 条"):
+    for told in (
+        admin.display_name,
+        WHY,
+        f"3 个库外检查点（前 {found.first} 至 {found.last} 条）",
+        f"仅前 {found.fits} 条",
+    ):
         assert told in after.sentence
     (public,) = ProofPublic.of(after).restores
     assert (public.by, public.reason, public.checkpoints) == (admin.actor.name, WHY, 3)

@@ -1,5 +1,6 @@
 """Accepting a restore by page, REST API and command line."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def _abandon(database: Database, settings: Settings) -> None:
 
 def test_by_page(client: TestClient) -> None:
     assert "/audit/restore" in client.get("/audit").text
-    assert "1</b> 个库外检查点" in client.get("/audit/restore").text
+    asked = client.get("/audit/restore").text
+    assert "1</b> 个库外检查点" in asked
+    assert re.search(r"（[^至）]*前 \d+ 条[^至）]*）", asked), "of one checkpoint no range is told"
     for form in ({"reason": "", "password": PASSWORD}, {"reason": WHY, "password": "wrong"}):
         refused = client.post("/audit/restore", data=form)
         assert refused.status_code in {403, 422}
@@ -89,7 +92,9 @@ def test_by_api(client: TestClient) -> None:
     body = {"reason": WHY, "password": PASSWORD}
     done = client.post(f"{API}/restores", json=body)
     assert (done.status_code, done.json()["checkpoints"]) == (201, 1)
-    assert WHY in client.get(f"{API}/verify").json()["message"]
+    message = client.get(f"{API}/verify").json()["message"]
+    assert WHY in message
+    assert re.search(r"1 个库外检查点（前 \d+ 条）", message)
     again = client.post(f"{API}/restores", json=body)
     assert (again.status_code, again.json()["code"]) == (409, "audit.nothing_to_accept")
 
