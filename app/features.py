@@ -149,6 +149,7 @@ FEATURES = (
             "pages.operators_export",
             "pages.operator",
             "pages.operator_checks",
+            "pages.operator_devices",
         ),
         menu=(
             MenuItem("", 10, "首页", "/"),

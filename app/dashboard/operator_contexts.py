@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from app.core.page_parts import Pager, Segment
 from app.dashboard.home_contexts import Event, StateCounts
+from app.devices.contexts import Found
 from app.enterprises.contexts import EnterpriseFilter
 from app.prechecks.contexts import CheckItem, WarningItem
 from app.prechecks.effects import Effects
@@ -77,6 +78,19 @@ class DeviceCard:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicesRead:
+    """What reading the operator's devices just now found: `devices` are those with something to look at.
+
+    `unread` could not be read, as their cards say; `changed_again`: one differs in others than were confirmed.
+    """
+
+    devices: tuple[Found, ...]
+    count: int
+    unread: int = 0
+    changed_again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ClearingForm:
     """The dialog's input as typed, to be shown again; never the password.
 
@@ -110,7 +124,7 @@ class OperatorPage:
     `restored`: its input was typed before the session ended.
     `dialog_open` shows the dialog at once (?confirm=1, or 422). `blocked_reason` says why 清卡操作 can
     not be pressed at all (no device, being cleared); "" otherwise. `checks` are empty until they are run, which
-    checks.js does at once with `check_now`; `held_by` is the request that has a device already; `blockers` are those of them that stand against submitting.
+    checks.js does at once with `check_now`; `read` is None unless the page answers a read just made; `held_by` is the request that has a device already; `blockers` are those of them that stand against submitting.
     """
 
     id: str
@@ -144,5 +158,6 @@ class OperatorPage:
     errors: dict[str, str] = field(default_factory=dict)
     cautions: tuple[WarningItem, ...] = ()
     held_by: RequestRef | None = None
+    read: DevicesRead | None = None
     form_mark: str = ""
     restored: bool = False

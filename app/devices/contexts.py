@@ -68,11 +68,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What reading a device just now found of it.
+
+    `changes` differ from the register; confirming them (`confirm`, "" once they are saved) saves them.
+    `taxpayer` differ from the enterprise, which only a person changes: at `enterprise_href`, "" for who may not.
+    """
+
+    device_id: str
+    number: str
+    kind: str
+    changes: tuple[Change, ...]
+    confirm: str = ""
+    taxpayer: tuple[Change, ...] = ()
+    enterprise_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DevicePage:
     """devices/detail.html. `clock_at` is the device clock at `read_at`; drift is device minus server.
 
-    `asked` names the dialog shown at once: handover, retire or "". `changes` is None unless the page answers a read just made; empty means nothing differed.
-    They are saved by confirming them (`confirm`, "" once they are); `changed_again`: others than were confirmed.
+    `asked` names the dialog shown at once: handover, retire or "". `found` is None unless the page answers a read just made;
+    `changed_again`: it differs in others than were confirmed.
     """
 
     id: str
@@ -101,8 +118,7 @@ class DevicePage:
     fault_remedy: str
     simulated_device: bool
     monitors: tuple[MonitorRow, ...]
-    changes: tuple[Change, ...] | None = None
-    confirm: str = ""
+    found: Found | None = None
     changed_again: bool = False
     can_refresh: bool = False
     can_set_clock: bool = False

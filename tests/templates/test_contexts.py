@@ -63,7 +63,10 @@ def test_every_template_compiles(name: str) -> None:
 def test_every_page_has_a_sample(samples: dict[str, tuple[str, Any, dict[str, Any]]]) -> None:
     sampled = {template for template, _, _ in samples.values()}
     partials = {part for name in template_names() for part in included(name)}
-    libraries = {"macros.html", "words.html", "batches/parts.html"}
+    libraries = {
+        *("macros.html", "words.html"),
+        *("batches/parts.html", "devices/differences.html"),
+    }
     pages = {name for name in template_names() if not name.startswith(OTHERS)}
     assert pages - partials - libraries - FRAMES - set(FRAGMENTS) == sampled
 

@@ -23,7 +23,6 @@ from app.core.web import ClockDep, DatabaseDep, SettingsDep
 from app.dashboard.pages.operator_checks import checked
 from app.dashboard.pages.operator_data import build
 from app.dashboard.pages.operator_form import Submitted
-from app.devices import service as devices_service
 from app.errors import QingkaError
 from app.prechecks import kept_checks, preview
 from app.prechecks.contexts import WarningItem
@@ -242,23 +241,3 @@ def _again(
         )
     status = error.status if error.status in (409, 422) else 422
     return render(request, "dashboard/operator.html", page, status_code=status)
-
-
-@router.post("/refresh")
-def refresh_devices(
-    operator_id: UUID,
-    principal: ClearingRequester,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-) -> Response:
-    """重新读取设备: all devices of the operator, one after the other."""
-    results = devices_service.refresh_devices_of(
-        database, operator_id, principal=principal, settings=settings, clock=clock
-    )
-    kind = "ok" if all(results.values()) else "warn"
-    done = sum(results.values())
-    text = f"已读取 {done} 台设备" + (
-        f"，{len(results) - done} 台未能读取" if kind == "warn" else ""
-    )
-    return redirect(f"/clearing/operators/{operator_id}", flash=text, kind=kind)

@@ -19,8 +19,9 @@ from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
 from app.devices.agent_client import AgentFault
-from app.devices.contexts import Change, DevicePage, MonitorRow
+from app.devices.contexts import DevicePage, MonitorRow
 from app.devices.models import Device, DeviceMonitor, DeviceState
+from app.devices.pages.differences import NOT_ALL_SAVED, SAVED, found_of
 from app.devices.pages.list import clearing_state, connection_state
 from app.devices.states import clock_now, type_state
 from app.enterprises.models import Enterprise
@@ -72,18 +73,17 @@ def refresh(
         found = None  # the page shows the fault that was kept
     if found is not None and found.saved and confirmed and found.changes:
         kept = all(one.saved for one in found.changes)
-        words = "差异已保存，登记与设备一致" if kept else "已保存；开票机号被另一台设备占用，未保存"
-        return redirect(f"/devices/{device_id}", flash=words, kind="ok" if kept else "warn")
+        words, kind = (SAVED, "ok") if kept else (NOT_ALL_SAVED, "warn")
+        return redirect(f"/devices/{device_id}", flash=words, kind=kind)
     with database.reading() as session:
         page = build(session, device_id, principal, clock)
-    if found is not None:
-        changes = tuple(
-            Change(one.label, one.before, one.after, one.saved) for one in found.changes
-        )
-        moved = bool(confirmed) and not found.saved
-        page = replace(
-            page, changes=changes, confirm="" if found.saved else found.digest, changed_again=moved
-        )
+        if found is not None:
+            device = queries.visible(session, device_id, principal)
+            page = replace(
+                page,
+                found=found_of(device, found, principal),
+                changed_again=bool(confirmed) and not found.saved,
+            )
     return render(request, "devices/detail.html", page)
 
 
@@ -137,7 +137,6 @@ def build(
         fault_remedy=fault.remedy if fault else "",
         simulated_device=device.simulated,
         monitors=_monitors(device, monitors, clock),
-        changes=None,
         can_refresh=principal.can(Permission.CLEARING_REQUEST)
         and device.state is not DeviceState.RETIRED,
         can_set_clock=principal.can(Permission.DEVICES_WRITE)

@@ -1,4 +1,4 @@
-"""Use cases of devices and agents, one file each: see `register`, `reading`, `agents`."""
+"""Use cases of devices and agents, one file each: see `register`, `reading`, `comparison`, `agents`."""
 
 from app.devices.service.agents import (
     AgentInUse,
@@ -12,6 +12,7 @@ from app.devices.service.agents import (
     remove_agent,
 )
 from app.devices.service.clock import DeviceClockFixed, set_clock
+from app.devices.service.comparison import Comparison, compare_device, compare_devices_of
 from app.devices.service.differences import Change, differences
 from app.devices.service.enrollment import (
     AgentIncompatible,
@@ -21,15 +22,12 @@ from app.devices.service.enrollment import (
     require_compatible,
 )
 from app.devices.service.reading import (
-    Comparison,
     DeviceHasNoAgent,
     DeviceUnreadable,
     client_for,
-    compare_device,
     mark_unreadable,
     observe,
     refresh_device,
-    refresh_devices_of,
     store_reading,
     take_over,
 )
@@ -71,6 +69,7 @@ __all__ = [
     "check_agent",
     "client_for",
     "compare_device",
+    "compare_devices_of",
     "create_enrollment",
     "differences",
     "discover",
@@ -83,7 +82,6 @@ __all__ = [
     "observe",
     "record_cleared",
     "refresh_device",
-    "refresh_devices_of",
     "refresh_operator",
     "register_agent",
     "register_device",

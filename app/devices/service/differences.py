@@ -1,12 +1,13 @@
 """What a reading says against what is stored: keep it, and tell each difference."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.contracts.devices import DeviceReading, InvoiceType, Monitor
+from app.contracts.devices import DeviceInfo, DeviceReading, InvoiceType, Monitor
 from app.core.db import Session
 from app.devices import queries
 from app.devices.models import Device, DeviceMonitor
@@ -67,6 +68,24 @@ def differences(session: Session, device: Device, reading: DeviceReading) -> lis
     stored = queries.monitors_of(session, [device.id])[device.id]
     types = _types_changed({monitor.invoice_type for monitor in stored}, reading.monitors)
     return [*(change for change in compared if change is not None), *types]
+
+
+def taxpayer_differences(tax_no: str, name: str, info: DeviceInfo) -> tuple[Change, ...]:
+    """What the device says of its taxpayer against the enterprise registered with this number and name.
+
+    Only a person who changes the enterprise can mend it. Full and half width are the same, and what a device
+    does not say is no difference.
+    """
+    pairs = (("tax_no", tax_no, info.tax_no), ("taxpayer_name", name, info.taxpayer_name))
+    return tuple(
+        Change(field, _LABELS[field], before, after.strip())
+        for field, before, after in pairs
+        if after.strip() and _same_width(before) != _same_width(after)
+    )
+
+
+def _same_width(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().upper()
 
 
 def store_identity(session: Session, device: Device, reading: DeviceReading) -> Iterator[Change]:

@@ -1,9 +1,6 @@
-"""更新设备信息: read a device through its agent, compare with what is stored, keep what it says."""
+"""Read a device through its agent and keep what it says, on record."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +19,6 @@ from app.devices.agents import client_of
 from app.devices.models import Device, DeviceState
 from app.devices.service.differences import (
     Change,
-    differences,
     store_dates,
     store_identity,
     store_monitors,
@@ -31,7 +27,6 @@ from app.devices.service.register import DeviceRetired, refresh_operator
 from app.devices.service.watchers import tell_watchers
 from app.devices.states import TypeState, type_state, worst
 from app.errors import Conflict
-from app.operators import queries as operators_queries
 from app.settings import Settings
 
 
@@ -45,15 +40,6 @@ class DeviceHasNoAgent(Conflict):
 
 class DeviceUnreadable(AgentFault):
     """The device could not be read; code and remedy are those of the agent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a reading differs in from the register, and whether the register says the same by now."""
-
-    changes: tuple[Change, ...]
-    digest: str
-    saved: bool
 
 
 _GONE = frozenset(
@@ -75,44 +61,13 @@ def refresh_device(
     Returns what was different. Raises NotFound, DeviceRetired, DeviceHasNoAgent, and
     DeviceUnreadable after having marked the device.
     """
-    reading = _read(database, device_id, principal=principal, settings=settings, clock=clock)
+    reading = read_device(database, device_id, principal=principal, settings=settings, clock=clock)
     with database.transaction() as session:
         device = queries.device_for_change(session, device_id, principal=principal)
         return take_over(session, device, reading, principal=principal, at=clock())
 
 
-def compare_device(
-    database: Database,
-    device_id: UUID,
-    *,
-    principal: Principal,
-    settings: Settings,
-    clock: Clock,
-    confirmed: str = "",
-) -> Comparison:
-    """Read the device now; what differs from the register is kept only once a person has confirmed it.
-
-    `confirmed` is the `digest` of the differences that were shown: others than these are shown again, not
-    saved. A first reading contradicts no earlier one and is kept. How the device is right now (state, clock, dates) is kept in any case. Raises as refresh_device.
-    """
-    reading = _read(database, device_id, principal=principal, settings=settings, clock=clock)
-    with database.transaction() as session:
-        device = queries.device_for_change(session, device_id, principal=principal)
-        found = tuple(differences(session, device, reading))
-        digest = _digest(found)
-        if found and confirmed != digest and device.read_at is not None:
-            observe(session, device, reading, clock())
-            return Comparison(found, digest, saved=False)
-        take_over(session, device, reading, principal=principal, at=clock())
-        return Comparison(found, digest, saved=True)
-
-
-def _digest(found: Sequence[Change]) -> str:
-    shown = [[one.field, one.before, one.after] for one in found]
-    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
-
-
-def _read(
+def read_device(
     database: Database,
     device_id: UUID,
     *,
@@ -120,6 +75,10 @@ def _read(
     settings: Settings,
     clock: Clock,
 ) -> DeviceReading:
+    """Ask the device's agent, outside any transaction; nothing is kept but why it could not be read.
+
+    Raises as refresh_device.
+    """
     with database.reading() as session:
         device = queries.visible(session, device_id, principal)
         client, number = client_for(session, device, settings), device.number
@@ -132,27 +91,6 @@ def _read(
             mark_unreadable(session, device, error.fault, at=clock())
         raise DeviceUnreadable(error.fault) from error
     return reading
-
-
-def refresh_devices_of(
-    database: Database,
-    operator_id: UUID,
-    *,
-    principal: Principal,
-    settings: Settings,
-    clock: Clock,
-) -> dict[str, bool]:
-    """Read the operator's devices one after the other: by number, whether it could be read."""
-    with database.reading() as session:
-        operators_queries.visible(session, operator_id, principal)
-        devices = queries.in_use_of_operator(session, operator_id)
-    done = {device.number: True for device in devices}
-    for device in devices:
-        try:
-            refresh_device(database, device.id, principal=principal, settings=settings, clock=clock)
-        except (AgentFault, DeviceHasNoAgent, DeviceRetired):
-            done[device.number] = False  # the device's row says why
-    return done
 
 
 def client_for(session: Session, device: Device, settings: Settings) -> AgentClient:

@@ -12,7 +12,6 @@ from app.devices.contexts import (
     AgentForm,
     AgentRow,
     AgentsPage,
-    Change,
     DeviceForm,
     DeviceNewPage,
     DevicePage,
@@ -24,7 +23,7 @@ from app.devices.contexts import (
 from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 
 from .frame import ENTERPRISES, LOCK, NOW, PAGER, PEOPLE, layout
-from .operators import TYPES
+from .operators import FOUND, TYPES
 
 DEVICES = DevicesPage(
     "",
@@ -125,11 +124,7 @@ DEVICE_PAGE = DevicePage(
         )
         for row in TYPES
     ),
-    changes=(
-        Change("版本", "V2.0.17", "V2.0.18"),
-        Change("开票机号", "0", "1", can_save=False),
-    ),
-    confirm="5f2a",
+    found=FOUND,
     changed_again=True,
     can_refresh=True,
     can_set_clock=True,
@@ -139,7 +134,7 @@ DEVICE_PAGE = DevicePage(
 
 DEVICE_HANDOVER = replace(
     DEVICE_PAGE,
-    changes=None,
+    found=None,
     asked="handover",
     receiver_code="KP9999",
     errors={"operator_code": "没有这个工号的操作员"},
@@ -148,7 +143,7 @@ DEVICE_HANDOVER = replace(
 
 DEVICE_RETIRE = replace(
     DEVICE_PAGE,
-    changes=None,
+    found=None,
     asked="retire",
     errors={"form": "004 尚未抄报清卡。请先抄报、清卡并上传全部发票，再重新读取设备后注销。"},
 )
@@ -157,7 +152,7 @@ DEVICE_RETIRE = replace(
 DEVICE_FAULT = replace(
     DEVICE_PAGE,
     state="disconnected",
-    changes=None,
+    found=None,
     monitors=(),
     device_tax_no="",
     clock_at=None,
@@ -242,6 +237,15 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     ),
     "devices-empty": ("devices/list.html", DEVICES_EMPTY, layout("/devices")),
     "device": ("devices/detail.html", DEVICE_PAGE, layout("/devices")),
+    "device-found-by-admin": (
+        "devices/detail.html",
+        replace(
+            DEVICE_PAGE,
+            found=replace(FOUND, changes=(), enterprise_href="/settings/enterprises/e0"),
+            changed_again=False,
+        ),
+        layout("/devices"),
+    ),
     "device-handover": ("devices/detail.html", DEVICE_HANDOVER, layout("/devices")),
     "device-retire": ("devices/detail.html", DEVICE_RETIRE, layout("/devices")),
     "device-fault": ("devices/detail.html", DEVICE_FAULT, layout("/devices")),

@@ -15,11 +15,14 @@ from app.core.templating import options
 from app.dashboard.operator_contexts import (
     ClearingForm,
     DeviceCard,
+    DevicesRead,
     ListPage,
     OperatorPage,
     OperatorRow,
     TypeRow,
 )
+from app.devices.contexts import Change as FoundChange
+from app.devices.contexts import Found
 from app.devices.service import Change
 from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 from app.invoices.figures import Figures, Sum
@@ -371,6 +374,35 @@ OPERATOR_CHOOSING = replace(
 )
 
 
+FOUND = Found(
+    "d0",
+    "661814461322",
+    "golden_tax_disk",
+    (FoundChange("版本", "V2.0.17", "V2.0.18"), FoundChange("开票机号", "0", "1", can_save=False)),
+    confirm="5f2a",
+    taxpayer=(FoundChange("纳税人名称", "南京德茂商贸有限公司", "南京德茂贸易有限公司"),),
+)
+
+
+OPERATOR_READ = replace(
+    OPERATOR,
+    read=DevicesRead((FOUND,), 2, unread=1, changed_again=True),
+)
+OPERATOR_READ_TWO = replace(
+    OPERATOR,
+    read=DevicesRead(
+        (
+            replace(FOUND, enterprise_href="/settings/enterprises/e0"),
+            replace(FOUND, device_id="d1", number="661814461323", taxpayer=()),
+        ),
+        2,
+    ),
+)
+OPERATOR_OF_OTHERS = replace(
+    OPERATOR, read=DevicesRead((replace(FOUND, changes=(), confirm=""),), 2, unread=1)
+)
+
+
 OPERATOR_BUSY = replace(
     OPERATOR,
     state="running",
@@ -404,7 +436,7 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "operator": (
         "dashboard/operator.html",
         OPERATOR,
-        layout() | {"flash": {"kind": "ok", "text": "已重新读取设备，没有差异。"}},
+        layout() | {"flash": {"kind": "ok", "text": "已读取 1 台设备，与登记一致"}},
     ),
     "operator-checking": ("dashboard/operator.html", OPERATOR_CHECKING, layout()),
     "operator-checked": ("dashboard/operator.html", OPERATOR_CHECKED, layout()),
@@ -414,6 +446,9 @@ PAGES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "operator-partial": ("dashboard/operator.html", OPERATOR_PARTIAL, layout()),
     "operator-choosing": ("dashboard/operator.html", OPERATOR_CHOOSING, layout()),
     "operator-exceptional": ("dashboard/operator.html", OPERATOR_EXCEPTIONAL, layout()),
+    "operator-read": ("dashboard/operator.html", OPERATOR_READ, layout()),
+    "operator-read-two": ("dashboard/operator.html", OPERATOR_READ_TWO, layout()),
+    "operator-of-others": ("dashboard/operator.html", OPERATOR_OF_OTHERS, layout()),
     "operator-busy": ("dashboard/operator.html", OPERATOR_BUSY, layout()),
     "operator-new": ("dashboard/operator.html", OPERATOR_NEW, layout()),
 }
