@@ -18,7 +18,7 @@ TOLD = (".css", ".html", ".js", ".md", ".py", ".sh")
 
 _FILE = re.compile(r"(?<![\w*<>{}…:/.=~-])[\w-][\w./-]*\.(?:css|csv|html|js|md|py|sh)\b(?![\w(/])")
 _FOLDER = re.compile(rf"(?<![\w/.])(?:{'|'.join(FOLDERS)})/(?:[\w-]+/)*(?![\w*<{{…\[-])")
-_MODULE = re.compile(r"(?<![\w./])app(?:\.[a-z_]\w*)+(?:\.[A-Z]\w*)?(?![\w(/.]|:\w)")
+_MODULE = re.compile(r"(?<![\w./])app(?:\.[a-z_]\w+)+(?:\.[A-Z]\w*)?(?![\w(/.]|:\w)")
 _LINK = re.compile(r"\]\(([^)#]+)[)#]|(?:https?://|sqlite\.org/)\S+")
 
 NOT_MODULES = "app.state."
