@@ -81,7 +81,7 @@ def _covers_foreign(session: Session, seen: Collection[UUID]) -> sa.ColumnElemen
         # SQLite keeps an id as its digits alone.
         is_named = sa.func.replace(device_id, "-", "") == sa.cast(col(Device.id), sa.String)
     return (
-        sa.select(Device.id)
+        sa.select(col(Device.id))
         .select_from(named)
         .join(Device, is_named)
         .where(col(Device.enterprise_id).not_in(seen))
