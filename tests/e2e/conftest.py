@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from tests.e2e.harness import Program, SerialSimulation, World
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("tests.e2e.agency_batch", "tests.e2e.agency_papers")
 
 NewWorld = Callable[..., "World"]
+SignIn = Callable[..., Page]
+
+PATIENCE = 60_000
+"""Milliseconds a page may take; the machine may be busy."""
 
 
 def _load_harness() -> ModuleType:
@@ -116,3 +121,28 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=options)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, world: "World", password: str) -> Iterator[SignIn]:
+    """Signs somebody into the module's `world` with a browser of their own: sign_in("operator", script=False)."""
+    contexts = []
+    expect.set_options(timeout=PATIENCE)
+
+    def make(name: str, *, script: bool = True) -> Page:
+        context = browser.new_context(
+            base_url=world.address, locale="zh-CN", java_script_enabled=script
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("用户名").fill(name)
+        page.get_by_label("密码").fill(password)
+        page.get_by_role("button", name="登录").click()
+        expect(page).to_have_url(re.compile("/$"))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()

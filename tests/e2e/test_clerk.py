@@ -1,22 +1,16 @@
 """A clerk's and a reviewer's way through the pages, in a real browser: what fails is finished by the clerk."""
 
 import re
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import NewWorld
+    from tests.e2e.conftest import NewWorld, SignIn
     from tests.e2e.harness import Subject, World
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE = 30_000
-"""Milliseconds; the machine may be busy."""
-
-SignedIn = Callable[[str], "Page"]
 
 
 @pytest.fixture(scope="module")
@@ -24,35 +18,12 @@ def world(new_shared_world: "NewWorld") -> "World":
     return new_shared_world(devices=4)
 
 
-@pytest.fixture
-def signed_in(browser: Browser, world: "World", password: str) -> Iterator[SignedIn]:
-    """Gives a page of its own browser for each name."""
-    contexts = []
-    expect.set_options(timeout=PATIENCE)
-
-    def sign_in(name: str) -> Page:
-        context = browser.new_context(base_url=world.address, locale="zh-CN")
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto("/login")
-        page.get_by_label("用户名").fill(name)
-        page.get_by_label("密码").fill(password)
-        page.get_by_role("button", name="登录").click()
-        expect(page).to_have_url(re.compile("/$"))
-        return page
-
-    yield sign_in
-    for context in contexts:
-        context.close()
-
-
 def test_a_clerk_finishes_what_failed_after_the_review_without_an_admin(
-    world: "World", signed_in: SignedIn, password: str
+    world: "World", sign_in: "SignIn", password: str
 ) -> None:
     subject = world.subject("欧阳晓梅")
     world.simulation.fault(subject.number, "bureau_down")
-    clerk, reviewer = signed_in("operator"), signed_in("reviewer")
+    clerk, reviewer = sign_in("operator"), sign_in("reviewer")
     request_id = _submitted(world, subject)
     reviewer.goto(f"/clearing/requests/{request_id}")
     reviewer.get_by_role("button", name="通过").click()
@@ -87,13 +58,13 @@ def _submitted(world: "World", subject: "Subject") -> str:
 
 
 def test_an_exceptional_request_is_started_from_the_mismatch_and_completed_on_its_page(
-    world: "World", signed_in: SignedIn, password: str
+    world: "World", sign_in: "SignIn", password: str
 ) -> None:
     subject = world.subject("司徒静")
     world.file(subject, "mismatch")
     failed = world.begin(subject)
     assert world.ended(failed, "failed")["error"]["code"] == "bureau.mismatch"
-    clerk = signed_in("operator")
+    clerk = sign_in("operator")
     clerk.goto(f"/clearing/requests/{failed}")
     clerk.get_by_role("link", name="按异常清卡提交").click()
     dialog = clerk.get_by_role("dialog")
@@ -117,10 +88,10 @@ def test_an_exceptional_request_is_started_from_the_mismatch_and_completed_on_it
 
 
 def test_what_was_typed_before_the_session_ended_comes_back_after_signing_in_and_can_be_submitted(
-    world: "World", signed_in: SignedIn, password: str
+    world: "World", sign_in: "SignIn", password: str
 ) -> None:
     subject = world.subject("王晓梅")
-    clerk = signed_in("operator")
+    clerk = sign_in("operator")
     clerk.goto(f"/clearing/operators/{subject.operator_id}?confirm=1")
     dialog = clerk.get_by_role("dialog")
     dialog.get_by_label("申请原因").fill("登录失效前写下的原因")
@@ -143,12 +114,12 @@ def test_what_was_typed_before_the_session_ended_comes_back_after_signing_in_and
 
 
 def test_a_batch_typed_before_the_session_ended_comes_back_to_its_account_only(
-    world: "World", signed_in: SignedIn, password: str
+    world: "World", sign_in: "SignIn", password: str
 ) -> None:
     subject = world.subject("欧阳晓梅")
     chosen = f"/clearing/batches/new?operator_ids={subject.operator_id}"
     for name, comes_back in (("operator", True), ("admin", False)):
-        clerk = signed_in("operator")
+        clerk = sign_in("operator")
         clerk.goto(chosen)
         clerk.get_by_label("申请原因").fill("整批的原因")
         clerk.context.clear_cookies(name="qingka")

@@ -1,12 +1,12 @@
 """Who has some of the enterprises only, in a real browser: the leader of an agency's group, and a clerk of one client."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from app.accounts import service as accounts_service
 from app.accounts.principal import SYSTEM, Role
@@ -15,15 +15,10 @@ from app.core.clock import utc_now
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import NewWorld
+    from tests.e2e.conftest import NewWorld, SignIn
     from tests.e2e.harness import Subject, World
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE = 60_000
-"""Milliseconds; the machine may be busy."""
-
-SignIn = Callable[[str], Page]
 
 
 @pytest.fixture(scope="module")
@@ -35,29 +30,6 @@ def world(new_shared_world: "NewWorld") -> "World":
 def clients(world: "World") -> "list[Subject]":
     """One operator of each enterprise; 端木兰 is nobody's here but the admin's."""
     return [world.subject(name) for name in ("上官云", "东方白", "公孙月", "端木兰")]
-
-
-@pytest.fixture
-def sign_in(browser: Browser, world: "World", password: str) -> Iterator[SignIn]:
-    """Signs somebody in with a browser of their own."""
-    contexts = []
-    expect.set_options(timeout=PATIENCE)
-
-    def make(name: str) -> Page:
-        context = browser.new_context(base_url=world.address, locale="zh-CN")
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto("/login")
-        page.get_by_label("用户名").fill(name)
-        page.get_by_label("密码").fill(password)
-        page.get_by_role("button", name="登录").click()
-        expect(page).to_have_url(re.compile("/$"))
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
 
 
 def _enterprise(world: "World", subject: "Subject") -> UUID:
@@ -101,7 +73,7 @@ def _sees_only(page: Page, seen: "Iterable[Subject]", hidden: "Iterable[Subject]
 def test_a_clerk_of_one_client_asks_and_the_leader_of_three_reviews_and_clears_the_others(
     world: "World",
     clients: "list[Subject]",
-    sign_in: SignIn,
+    sign_in: "SignIn",
     password: str,
 ) -> None:
     own, second, third, foreign = clients

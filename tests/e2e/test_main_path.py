@@ -1,58 +1,24 @@
 """The main path in a real browser as those who walk it every month: a clerk, and a reviewer."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import NewWorld
+    from tests.e2e.conftest import NewWorld, SignIn
     from tests.e2e.harness import Subject, World
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE = 30_000
-"""Milliseconds; the machine may be busy."""
-
-SignIn = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def world(new_shared_world: "NewWorld") -> "World":
     return new_shared_world(devices=5)
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> None:
-    expect.set_options(timeout=PATIENCE)
-
-
-@pytest.fixture
-def sign_in(browser: Browser, world: "World", password: str) -> Iterator[SignIn]:
-    """Signs somebody in with a browser of their own: sign_in("operator")."""
-    contexts = []
-
-    def make(name: str, *, script: bool = True) -> Page:
-        context = browser.new_context(
-            base_url=world.address, locale="zh-CN", java_script_enabled=script
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto("/login")
-        page.get_by_label("用户名").fill(name)
-        page.get_by_label("密码").fill(password)
-        page.get_by_role("button", name="登录").click()
-        expect(page).to_have_url(re.compile("/$"))
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
 
 
 def _review_off(world: "World", subject: "Subject") -> None:
@@ -75,7 +41,7 @@ def _request_of(page: Page) -> str:
 
 
 def test_a_clerk_asks_a_reviewer_approves_and_it_runs(
-    sign_in: SignIn, world: "World", password: str
+    sign_in: "SignIn", world: "World", password: str
 ) -> None:
     subject = world.subject("上官云")
     clerk = sign_in("operator")
@@ -102,7 +68,7 @@ def test_a_clerk_asks_a_reviewer_approves_and_it_runs(
 
 
 def test_without_review_a_clerk_is_told_so_proves_who_asks_and_it_runs(
-    sign_in: SignIn, world: "World", password: str
+    sign_in: "SignIn", world: "World", password: str
 ) -> None:
     subject = world.subject("东方白")
     _review_off(world, subject)
@@ -121,7 +87,7 @@ def test_without_review_a_clerk_is_told_so_proves_who_asks_and_it_runs(
 
 
 def test_a_later_clearing_date_is_said_and_kept_to(
-    sign_in: SignIn, world: "World", password: str
+    sign_in: "SignIn", world: "World", password: str
 ) -> None:
     subject = world.subject("公孙月")
     _review_off(world, subject)
@@ -147,7 +113,7 @@ def test_a_later_clearing_date_is_said_and_kept_to(
 
 
 def test_a_known_blocker_stands_in_the_dialog_and_leaves_no_trace(
-    sign_in: SignIn, world: "World"
+    sign_in: "SignIn", world: "World"
 ) -> None:
     subject = world.subject("令狐青")
     with _unplugged(world, subject):
@@ -174,7 +140,7 @@ def _unplugged(world: "World", subject: "Subject") -> Iterator[None]:
 
 
 def test_without_a_script_the_link_checks_and_submitting_still_refuses(
-    sign_in: SignIn, world: "World"
+    sign_in: "SignIn", world: "World"
 ) -> None:
     subject = world.subject("夏侯安")
     clerk = sign_in("operator", script=False)
