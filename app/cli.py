@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from app import __version__, features
+from app.feature import Command, Feature
 from app.files import keep_private
 from app.startup import StartRefused, putting_together
 
@@ -49,9 +50,9 @@ class _Commands(TyperGroup):
 
 
 @cache
-def _places() -> dict[str, list[tuple[features.Feature, features.Command]]]:
+def _places() -> dict[str, list[tuple[Feature, Command]]]:
     """The commands of features by the name they stand under, a group's own first."""
-    found: dict[str, list[tuple[features.Feature, features.Command]]] = {}
+    found: dict[str, list[tuple[Feature, Command]]] = {}
     everything = [(feature, one) for feature in features.FEATURES for one in feature.commands]
     for feature, one in sorted(everything, key=lambda pair: bool(pair[1].group)):
         found.setdefault(one.group or one.name, []).append((feature, one))

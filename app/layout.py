@@ -15,6 +15,7 @@ from app.contracts.periods import Period
 from app.core.clock import local_date
 from app.core.db import Session, unchanged
 from app.core.web import clock_of, session_of
+from app.feature import MenuItem
 from app.notifications import queries as notifications_queries
 
 
@@ -75,7 +76,7 @@ def _nav(principal: Principal | None, path: str, counts: dict[str, int]) -> list
     return groups
 
 
-def _entry(item: features.MenuItem, here: str | None, counts: dict[str, int]) -> dict[str, Any]:
+def _entry(item: MenuItem, here: str | None, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "label": item.label,
         "href": item.href,

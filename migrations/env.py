@@ -22,7 +22,7 @@ def _run(connection: Connection) -> None:
         target_metadata=SQLModel.metadata,
         render_as_batch=False,
         compare_type=True,
-        user_module_prefix="db.",
+        user_module_prefix="column_types.",
         include_name=_include_name,
     )
     with context.begin_transaction():

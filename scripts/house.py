@@ -58,7 +58,7 @@ def sources(root: Path = ROOT) -> list[Source]:
     for path in sorted((root / "app").rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        # A package counts with its own file, so that `app.x` and `app.x.y` both belong to x.
+        # The file of a package itself belongs to the package, too.
         module += "." if parts[-1] == "__init__" else ""
         text = path.read_text(encoding="utf-8")
         found.append(Source(module, text, ast.parse(text)))
@@ -93,7 +93,7 @@ def _imported(tree: ast.AST, known: Collection[str]) -> Iterator[str]:
         if isinstance(one, ast.If) and "TYPE_CHECKING" in ast.dump(one.test):
             continue
         if isinstance(one, ast.ImportFrom) and one.module and one.module in known:
-            # `from app.x import y` asks for the module y where there is one, else for what app.x itself has.
+            # A name of a package is the module in it where there is one, else what its own file has.
             parts = (f"{one.module}.{alias.name}" for alias in one.names)
             yield from (part if part in known else one.module for part in parts)
         yield from _imported(one, known)

@@ -14,7 +14,7 @@ from sqlmodel import Field, SQLModel
 from app.audit.actions import OBJECT_LABELS, AuditAction
 from app.audit.actor import ActorKind
 from app.audit.canonical import GENESIS, moment
-from app.core.db import UtcDateTime
+from app.core.columns import UtcDateTime
 
 RowNumber = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """On SQLite INTEGER makes the number the row's own place in the file, read in order without an index."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from app.core.db import EnumText, UtcDateTime, one_of
+from app.core.columns import EnumText, UtcDateTime, one_of
 from app.core.ids import new_id
 
 

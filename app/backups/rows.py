@@ -11,7 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from app.core.db import MoneyType, Session, UtcDateTime, dialect_name
+from app.core.columns import MoneyType, UtcDateTime
+from app.core.db import Session, dialect_name
 
 Row = Mapping[str, Any]
 _BATCH = 1000

@@ -18,7 +18,7 @@ from app.clearing.states import BatchPhase, BatchState, Kind, Mode, Outcome, Req
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
 from app.operators.states import ClearingState
-from app.prechecks.forecast import Order
+from app.prechecks.choice import Order
 
 
 class BatchCreate(BaseModel):

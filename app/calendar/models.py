@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from app.core.db import UtcDateTime
+from app.core.columns import UtcDateTime
 from app.core.ids import new_id
 
 

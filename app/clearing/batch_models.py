@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.clearing.states import BatchState, BatchTask
-from app.core.db import EnumText, UtcDateTime, one_of
+from app.core.columns import EnumText, UtcDateTime, one_of
 from app.core.ids import new_id
 
 

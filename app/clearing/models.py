@@ -22,7 +22,7 @@ from app.clearing.states import (
     StageState,
     TargetState,
 )
-from app.core.db import EnumText, UtcDateTime, one_of
+from app.core.columns import EnumText, UtcDateTime, one_of
 from app.core.ids import new_id
 
 _JSON = sa.JSON(none_as_null=True)

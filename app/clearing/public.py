@@ -8,13 +8,12 @@ from app.clearing.models import (
     ClearingRecord,
     ClearingRequest,
 )
+from app.clearing.record_schemas import RecordPublic, TotalsPublic
 from app.clearing.schemas import (
     AttachmentPublic,
     ErrorPublic,
-    RecordPublic,
     RequestPublic,
     StagePublic,
-    TotalsPublic,
     TypeDatePublic,
 )
 from app.contracts.faults import is_transient

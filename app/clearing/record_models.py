@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.clearing.states import Kind, Mode, Outcome, Result, Scope
-from app.core.db import EnumText, MoneyType, UtcDateTime, one_of
+from app.core.columns import EnumText, MoneyType, UtcDateTime, one_of
 from app.core.ids import new_id
 
 _JSON = sa.JSON(none_as_null=True)

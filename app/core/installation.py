@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from app.core import migrate
-from app.core.db import Database, Session, UtcDateTime
+from app.core.columns import UtcDateTime
+from app.core.db import Database, Session
 from app.core.security import derive_key
 from app.settings import Settings, load_settings
 from app.startup import StartRefused

@@ -12,9 +12,7 @@ from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.web import ClientIp, ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.devices import agent_queries, service
-from app.devices.limits import enrollment_limit
-from app.devices.models import Agent
-from app.devices.schemas import (
+from app.devices.agent_schemas import (
     AgentCreate,
     AgentCreated,
     AgentPublic,
@@ -24,6 +22,8 @@ from app.devices.schemas import (
     EnrollmentCreated,
     EnrollRequest,
 )
+from app.devices.limits import enrollment_limit
+from app.devices.models import Agent
 
 router = Router(tags=["税控设备"])
 

@@ -20,13 +20,13 @@ from app.core.routing import Router
 from app.core.schemas import SearchText
 from app.core.web import ClockDep, DatabaseDep, Paging, Reading, SettingsDep, Writing
 from app.devices import live, queries, service
+from app.devices.agent_schemas import DiscoveredPublic
 from app.devices.models import Device, DeviceState
 from app.devices.schemas import (
     ChangePublic,
     DeviceCreate,
     DevicePublic,
     DeviceUpdate,
-    DiscoveredPublic,
     RefreshResult,
 )
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from app.contracts.devices import DeviceKind, InvoiceType
-from app.core.db import EnumText, MoneyType, UtcDateTime, one_of
+from app.core.columns import EnumText, MoneyType, UtcDateTime, one_of
 from app.core.ids import new_id
 
 MOUNTED = "mounted:"

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from app.core.db import UtcDateTime
+from app.core.columns import UtcDateTime
 
 
 class Job(SQLModel, table=True):

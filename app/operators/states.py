@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
-from app.core.db import EnumText
+from app.core.columns import EnumText
 from app.operators.models import NEVER_READ, Attention, Operator
 
 

@@ -9,7 +9,7 @@ from app.clearing.schemas import require_types_fit_scope
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import InvoiceType
 from app.contracts.periods import Period
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 
 
 class ChoiceQuery(BaseModel):

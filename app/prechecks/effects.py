@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
 
 from app.clearing.completion import is_recorded, wanted_types
 from app.clearing.outcomes import TypeDate, sentence
 from app.clearing.states import Kind, Mode, Scope
 from app.contracts.devices import DeviceKind, InvoiceType
-from app.contracts.periods import Period, is_cleared, is_reported
+from app.contracts.periods import is_cleared, is_reported
 from app.devices.service import Change
 from app.invoices.figures import Figures, total
+from app.prechecks.choice import Choice
 
 
 class RegisterEffect(StrEnum):
@@ -45,48 +45,6 @@ REGISTER_EFFECTS = {
     Mode.FIRST: RegisterEffect.BASELINE,
     Mode.UPDATE: RegisterEffect.UPDATED,
 }
-
-
-class Chosen(Protocol):
-    """What carries a choice."""
-
-    @property
-    def mode(self) -> Mode: ...
-    @property
-    def kind(self) -> Kind: ...
-    @property
-    def scope(self) -> Scope: ...
-    @property
-    def invoice_types(self) -> Sequence[str]: ...
-    @property
-    def period(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is asked for; no `invoice_types` means all (scope `full`)."""
-
-    mode: Mode
-    kind: Kind
-    scope: Scope
-    invoice_types: tuple[InvoiceType, ...]
-    period: Period
-
-    @classmethod
-    def usual(cls, period: Period) -> "Choice":
-        """What most people mean: the regular and full clearing of the devices."""
-        return cls(Mode.REGULAR, Kind.DEVICE, Scope.FULL, (), period)
-
-    @classmethod
-    def of(cls, wanted: "Chosen") -> "Choice":
-        """What a request, or the input of one, asks for."""
-        types = tuple(InvoiceType(kind) for kind in dict.fromkeys(wanted.invoice_types))
-        return cls(wanted.mode, wanted.kind, wanted.scope, types, Period(wanted.period))
-
-    def __str__(self) -> str:
-        """The same text for the same choice: a form says by it which preview it has shown."""
-        types = ",".join(sorted(set(self.invoice_types))) if self.scope is Scope.PARTIAL else ""
-        return f"{self.mode} {self.kind} {self.scope} {self.period} {types}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.accounts.principal import Principal
 from app.clearing import queries
 from app.clearing.completion import is_recorded, wanted_types
 from app.clearing.grouping import types_to_clear
-from app.clearing.states import Kind, Mode, Scope
+from app.clearing.states import Scope
 from app.contracts.devices import (
     DeviceInfo,
     DeviceReading,
@@ -35,24 +35,10 @@ from app.prechecks import case as gathering
 from app.prechecks import queries as precheck_queries
 from app.prechecks.cases import Case as Case
 from app.prechecks.cases import Foresight as Foresight
+from app.prechecks.choice import Order
 from app.prechecks.facts import Reported, SubMachine, SubState, SystemFacts, sub_state
 from app.prechecks.queries import OperatorDevice
 from app.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be cleared of each operator; without a period it is the operator's own due one.
-
-    `invoice_types` are those of a partial clearing. `override_window`: it may run in the peak hours.
-    """
-
-    mode: Mode
-    kind: Kind
-    scope: Scope
-    invoice_types: Sequence[InvoiceType]
-    period: Period | None
-    override_window: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from app.invoices import total_queries
 from app.operators import queries as operators_queries
 from app.operators.models import Operator
 from app.prechecks import subject as facts
-from app.prechecks.effects import Choice, Effects, KnownDevice, KnownType, effects_of
+from app.prechecks.choice import Choice
+from app.prechecks.effects import Effects, KnownDevice, KnownType, effects_of
 from app.prechecks.readings import Read, Readings, read_devices
 from app.prechecks.subject import in_clearing_order
 

@@ -16,7 +16,7 @@ from app.core.db import Session
 from app.devices import queries as devices_queries
 from app.devices.models import Device, DeviceMonitor
 from app.enterprises.models import Enterprise
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 from app.prechecks.facts import Reported
 
 

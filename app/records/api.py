@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from app.accounts.deps import Reader
 from app.clearing import queries
 from app.clearing.public import record_public
-from app.clearing.schemas import RecordPublic
+from app.clearing.record_schemas import RecordPublic
 from app.core.pagination import Page
 from app.core.routing import Router
 from app.core.tabular import TableFormat, disposition

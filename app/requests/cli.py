@@ -25,7 +25,7 @@ from app.devices.connections import AgentClients
 from app.errors import QingkaError
 from app.operators import queries as operators_queries
 from app.prechecks import effects_text, preview
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 from app.requests.examination import Examiner
 from app.requests.service import start
 from app.settings import Settings, load_settings

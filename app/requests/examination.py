@@ -23,9 +23,9 @@ from app.prechecks import acceptance
 from app.prechecks import subject as facts
 from app.prechecks.acceptance import Accepting
 from app.prechecks.case import collect
+from app.prechecks.choice import Choice, Chosen, Order
 from app.prechecks.choice_schemas import ChoiceQuery
-from app.prechecks.effects import Choice, Chosen
-from app.prechecks.forecast import Order, foresee
+from app.prechecks.forecast import foresee
 from app.prechecks.readings import Look, look
 from app.requests.service import control, start
 from app.requests.service.start import Start, Way

@@ -7,7 +7,8 @@ Revises: None
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db, immutable
+from app.core import columns as column_types
+from app.core import immutable
 
 revision = "0001"
 down_revision = None
@@ -71,7 +72,7 @@ def _create_checkpoints() -> None:
     op.create_table(
         "audit_checkpoints",
         sa.Column("id", ROW_NUMBER, autoincrement=False, nullable=False),
-        sa.Column("at", db.UtcDateTime(), nullable=False),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("root", sa.String(64), nullable=False),
         sa.Column("frontier", sa.Text(), nullable=False),

@@ -7,7 +7,7 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0002"
 down_revision = "0001"
@@ -30,15 +30,15 @@ def _accounts() -> None:
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("display_name", sa.String(64), nullable=False),
         sa.Column("password_hash", sa.String(255), nullable=False),
-        sa.Column("password_changed_at", db.UtcDateTime(), nullable=False),
+        sa.Column("password_changed_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("must_change_password", sa.Boolean(), nullable=False),
         sa.Column("all_enterprises", sa.Boolean(), nullable=False),
         sa.Column("operator_id", sa.Uuid(), nullable=True),
         sa.Column("totp_secret", sa.String(255), nullable=True),
-        sa.Column("totp_confirmed_at", db.UtcDateTime(), nullable=True),
+        sa.Column("totp_confirmed_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("totp_step", sa.BigInteger(), nullable=False),
-        sa.Column("disabled_at", db.UtcDateTime(), nullable=True),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
+        sa.Column("disabled_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.CheckConstraint("length(name) BETWEEN 1 AND 64", name=op.f("ck_accounts_name")),
         sa.CheckConstraint(
@@ -83,12 +83,12 @@ def _account_sessions() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("token_hash", sa.String(64), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("last_seen_at", db.UtcDateTime(), nullable=False),
-        sa.Column("expires_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("ip", sa.String(64), nullable=False),
         sa.Column("user_agent", sa.String(300), nullable=False),
-        sa.Column("ended_at", db.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("ended_reason", sa.String(32), nullable=True),
         sa.CheckConstraint(
             "ended_reason IN ('signed_out', 'ended_by_owner', 'ended_by_admin', 'replaced', "
@@ -116,8 +116,8 @@ def _sign_in_attempts() -> None:
         sa.Column("name_hash", sa.String(64), nullable=False),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("last_at", db.UtcDateTime(), nullable=False),
-        sa.Column("locked_until", db.UtcDateTime(), nullable=True),
+        sa.Column("last_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("locked_until", column_types.UtcDateTime(), nullable=True),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_sign_in_attempts_attempts")),
         sa.PrimaryKeyConstraint("name_hash", "address", name=op.f("pk_sign_in_attempts")),
     )
@@ -132,11 +132,11 @@ def _api_keys() -> None:
         sa.Column("prefix", sa.String(16), nullable=False),
         sa.Column("key_hash", sa.String(64), nullable=False),
         sa.Column("scopes", sa.String(300), nullable=False),
-        sa.Column("expires_at", db.UtcDateTime(), nullable=True),
-        sa.Column("revoked_at", db.UtcDateTime(), nullable=True),
-        sa.Column("last_used_at", db.UtcDateTime(), nullable=True),
+        sa.Column("expires_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("revoked_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("last_used_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=True),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("length(scopes) > 0", name=op.f("ck_api_keys_scopes")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),

@@ -7,7 +7,7 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0003"
 down_revision = "0002"
@@ -39,8 +39,8 @@ def _enterprises() -> None:
         sa.Column("contact_email", sa.String(length=254), server_default="", nullable=False),
         sa.Column("review_required", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "filing_cycle IN ('monthly', 'quarterly')", name=op.f("ck_enterprises_filing_cycle")
         ),
@@ -68,13 +68,13 @@ def _operators() -> None:
         sa.Column("attention", sa.String(32), nullable=False),
         sa.Column("lock_date", sa.Date(), nullable=True),
         sa.Column("urgency", sa.Date(), nullable=False),
-        sa.Column("last_cleared_at", db.UtcDateTime(), nullable=True),
+        sa.Column("last_cleared_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("device_count", sa.Integer(), nullable=False),
         sa.Column("device_numbers", sa.Text(), server_default="", nullable=False),
         sa.Column("search_id", sa.BigInteger(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "attention IN ('none', 'running', 'failed')", name=op.f("ck_operators_attention")
         ),
@@ -124,10 +124,10 @@ def _agents() -> None:
         sa.Column("version", sa.String(length=40), server_default="", nullable=False),
         sa.Column("simulated", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
-        sa.Column("last_seen_at", db.UtcDateTime(), nullable=True),
+        sa.Column("last_seen_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("base_url <> ''", name=op.f("ck_agents_base_url")),
         sa.CheckConstraint("name <> ''", name=op.f("ck_agents_name")),
         sa.CheckConstraint(
@@ -157,16 +157,16 @@ def _devices() -> None:
         sa.Column("taxpayer_name", sa.String(length=200), server_default="", nullable=False),
         sa.Column("clock_at", sa.DateTime(), nullable=True),
         sa.Column("clock_drift_seconds", sa.Integer(), nullable=True),
-        sa.Column("read_at", db.UtcDateTime(), nullable=True),
-        sa.Column("last_reported_at", db.UtcDateTime(), nullable=True),
-        sa.Column("last_cleared_at", db.UtcDateTime(), nullable=True),
+        sa.Column("read_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("last_reported_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("last_cleared_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("lock_date", sa.Date(), nullable=True),
         sa.Column("fault_code", sa.String(length=60), server_default="", nullable=False),
         sa.Column("fault_message", sa.String(length=500), server_default="", nullable=False),
-        sa.Column("retired_at", db.UtcDateTime(), nullable=True),
+        sa.Column("retired_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "(state = 'retired') = (retired_at IS NOT NULL)", name=op.f("ck_devices_retired")
         ),
@@ -261,7 +261,7 @@ def _invoices() -> None:
         sa.Column("invoice_type", sa.String(3), nullable=False),
         sa.Column("code", sa.String(length=12), server_default="", nullable=False),
         sa.Column("number", sa.String(length=20), server_default="", nullable=False),
-        sa.Column("issued_at", db.UtcDateTime(), nullable=False),
+        sa.Column("issued_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("period", sa.String(length=7), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("tax", sa.BigInteger(), nullable=False),
@@ -273,8 +273,8 @@ def _invoices() -> None:
         sa.Column("clearing_status", sa.String(32), nullable=False),
         sa.Column("cleared_by_record_id", sa.Uuid(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "NOT (draft AND clearing_status = 'cleared')", name=op.f("ck_invoices_draft")
         ),

@@ -7,7 +7,7 @@ Revises: 0003
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0004"
 down_revision = "0003"
@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("deadline", sa.Date(), nullable=False),
         sa.Column("notice", sa.String(200), nullable=False),
         sa.Column("created_by", sa.String(200), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("length(month) = 7", name=op.f("ck_calendar_overrides_month")),
         sa.CheckConstraint("notice <> ''", name=op.f("ck_calendar_overrides_notice")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_overrides")),

@@ -7,7 +7,8 @@ Revises: 0004
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db, immutable
+from app.core import columns as column_types
+from app.core import immutable
 
 revision = "0005"
 down_revision = "0004"
@@ -49,8 +50,8 @@ def _clearing_batches() -> None:
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.Column("created_by", sa.String(length=80), nullable=False),
         sa.Column("created_by_name", sa.String(length=120), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "state IN ('running', 'paused')", name=op.f("ck_clearing_batches_state")
         ),
@@ -65,7 +66,7 @@ def _idempotency_keys() -> None:
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=False),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -80,7 +81,7 @@ def _engine_processes() -> None:
     op.create_table(
         "engine_processes",
         sa.Column("executor_id", sa.String(length=64), nullable=False),
-        sa.Column("seen_at", db.UtcDateTime(), nullable=False),
+        sa.Column("seen_at", column_types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("executor_id", name=op.f("pk_engine_processes")),
     )
 
@@ -112,8 +113,8 @@ def _backups() -> None:
         sa.Column("algorithm", sa.String(length=20), nullable=False),
         sa.Column("invoices", sa.Integer(), nullable=False),
         sa.Column("summary", sa.JSON(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("verified_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("verified_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("check_message", sa.String(length=500), nullable=False),
         sa.CheckConstraint(
             "kind IN ('pre_clearing', 'post_clearing', 'on_demand')", name=op.f("ck_backups_kind")
@@ -150,7 +151,7 @@ def _clearing_requests() -> None:
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("contact_name", sa.String(length=80), nullable=False),
         sa.Column("contact_phone", sa.String(length=40), nullable=False),
-        sa.Column("scheduled_for", db.UtcDateTime(), nullable=True),
+        sa.Column("scheduled_for", column_types.UtcDateTime(), nullable=True),
         sa.Column("override_window", sa.Boolean(), nullable=False),
         sa.Column("exceptional", sa.Boolean(), nullable=False),
         sa.Column("checklist", sa.JSON(), nullable=False),
@@ -165,19 +166,19 @@ def _clearing_requests() -> None:
         sa.Column("reviewed_by", sa.String(length=80), nullable=True),
         sa.Column("reviewed_by_name", sa.String(length=120), nullable=True),
         sa.Column("review_comment", sa.String(length=500), nullable=True),
-        sa.Column("reviewed_at", db.UtcDateTime(), nullable=True),
+        sa.Column("reviewed_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("executed_by", sa.String(length=80), nullable=True),
         sa.Column("executed_by_name", sa.String(length=120), nullable=True),
-        sa.Column("started_at", db.UtcDateTime(), nullable=True),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=True),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("error_code", sa.String(length=80), nullable=True),
         sa.Column("error_message", sa.String(length=500), nullable=True),
         sa.Column("error_remedy", sa.String(length=500), nullable=True),
         sa.Column("error_device_code", sa.String(length=80), nullable=True),
         sa.Column("error_device_message", sa.String(length=500), nullable=True),
         sa.Column("backup_id", sa.Uuid(), nullable=True),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("kind IN ('device', 'tax')", name=op.f("ck_clearing_requests_kind")),
         sa.CheckConstraint(
             "mode IN ('first', 'update', 'regular')", name=op.f("ck_clearing_requests_mode")
@@ -248,7 +249,7 @@ def _clearing_attachments() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("added_by", sa.String(length=80), nullable=False),
-        sa.Column("added_at", db.UtcDateTime(), nullable=False),
+        sa.Column("added_at", column_types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_id"],
             ["clearing_requests.id"],
@@ -269,7 +270,7 @@ def _clearing_events() -> None:
         "clearing_events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("request_id", sa.Uuid(), nullable=False),
-        sa.Column("at", db.UtcDateTime(), nullable=False),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
         sa.Column("level", sa.String(length=10), nullable=False),
         sa.Column("text", sa.String(length=500), nullable=False),
         sa.ForeignKeyConstraint(
@@ -305,8 +306,8 @@ def _clearing_records() -> None:
         sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.Column("error_code", sa.String(length=80), nullable=True),
         sa.Column("error_message", sa.String(length=500), nullable=True),
-        sa.Column("started_at", db.UtcDateTime(), nullable=False),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=False),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("executed_by", sa.String(length=80), nullable=False),
         sa.Column("executed_by_name", sa.String(length=120), nullable=False),
         sa.Column("approved_by", sa.String(length=80), nullable=True),
@@ -314,8 +315,8 @@ def _clearing_records() -> None:
         sa.Column("lock_date_before", sa.Date(), nullable=True),
         sa.Column("lock_date_after", sa.Date(), nullable=True),
         sa.Column("invoices_cleared", sa.Integer(), nullable=False),
-        sa.Column("amount", db.MoneyType(), nullable=False),
-        sa.Column("tax", db.MoneyType(), nullable=False),
+        sa.Column("amount", column_types.MoneyType(), nullable=False),
+        sa.Column("tax", column_types.MoneyType(), nullable=False),
         sa.Column("backup_id", sa.Uuid(), nullable=True),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.CheckConstraint("kind IN ('device', 'tax')", name=op.f("ck_clearing_records_kind")),
@@ -381,8 +382,8 @@ def _clearing_stages() -> None:
         sa.Column("request_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=True),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=True),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("message", sa.String(length=500), nullable=False),
         sa.CheckConstraint(
             "name IN ('init', 'backup', 'clear', 'done')", name=op.f("ck_clearing_stages_name")
@@ -409,7 +410,7 @@ def _clearing_targets() -> None:
         sa.Column("device_number", sa.String(length=12), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=True),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("report_operation_id", sa.Uuid(), nullable=True),
         sa.Column("clear_operation_id", sa.Uuid(), nullable=True),
         sa.Column("already", sa.Boolean(), nullable=False),

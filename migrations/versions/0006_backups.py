@@ -7,7 +7,7 @@ Revises: 0005
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0006"
 down_revision = "0005"
@@ -25,7 +25,7 @@ def upgrade() -> None:
         "backups", sa.Column("encryption", sa.String(20), nullable=False, server_default="")
     )
     op.add_column("backups", sa.Column("key_id", sa.String(16), nullable=False, server_default=""))
-    op.add_column("backups", sa.Column("deleted_at", db.UtcDateTime(), nullable=True))
+    op.add_column("backups", sa.Column("deleted_at", column_types.UtcDateTime(), nullable=True))
     if op.get_bind().dialect.name == "sqlite":
         _widen_checks_sqlite()
     else:
@@ -76,7 +76,7 @@ def _backup_copies() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("path", sa.String(length=400), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("verified_at", db.UtcDateTime(), nullable=True),
+        sa.Column("verified_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("message", sa.String(length=500), nullable=False),
         sa.CheckConstraint(
             "state IN ('verified', 'damaged', 'failed', 'deleted')",
@@ -98,8 +98,8 @@ def _backup_drills() -> None:
         "backup_drills",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("backup_id", sa.Uuid(), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=False),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=False),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("ok", sa.Boolean(), nullable=False),
         sa.Column("engine", sa.String(length=20), nullable=False),
         sa.Column("target", sa.String(length=40), nullable=False),

@@ -7,7 +7,7 @@ Revises: 0006
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0007"
 down_revision = "0006"
@@ -32,7 +32,7 @@ def _reconciliation_runs() -> None:
         sa.Column("differences", sa.Integer(), nullable=False),
         sa.Column("started_by", sa.String(length=80), nullable=False),
         sa.Column("started_by_name", sa.String(length=120), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=False),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("length(period) = 7", name=op.f("ck_reconciliation_runs_period")),
         sa.ForeignKeyConstraint(
             ["operator_id"],
@@ -72,7 +72,7 @@ def _reconciliation_differences() -> None:
         sa.Column("handling", sa.String(length=32), nullable=True),
         sa.Column("handled_by", sa.String(length=80), nullable=False),
         sa.Column("handled_by_name", sa.String(length=120), nullable=False),
-        sa.Column("handled_at", db.UtcDateTime(), nullable=True),
+        sa.Column("handled_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("reason", sa.String(length=500), nullable=False),
         *_checks(),
         *_keys(),

@@ -7,7 +7,7 @@ Revises: 0007
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0008"
 down_revision = "0007"
@@ -39,9 +39,9 @@ def _agent_enrollments() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("code_hash", sa.String(length=64), nullable=False),
         sa.Column("created_by", sa.String(length=120), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("expires_at", db.UtcDateTime(), nullable=False),
-        sa.Column("used_at", db.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("used_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("used_token_hash", sa.String(length=64), server_default="", nullable=False),
         sa.Column("agent_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint("name <> ''", name=op.f("ck_agent_enrollments_name")),
@@ -64,7 +64,7 @@ def _agent_leases() -> None:
         "agent_leases",
         sa.Column("agent_id", sa.Uuid(), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
-        sa.Column("until", db.UtcDateTime(), nullable=False),
+        sa.Column("until", column_types.UtcDateTime(), nullable=False),
         sa.Column("relay_url", sa.String(length=300), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["agent_id"],

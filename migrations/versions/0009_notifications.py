@@ -7,7 +7,7 @@ Revises: 0008
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0009"
 down_revision = "0008"
@@ -40,10 +40,10 @@ def _inspections() -> None:
         sa.Column("sections", sa.JSON(), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
         sa.Column("requested_by_name", sa.String(length=120), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("started_at", db.UtcDateTime(), nullable=True),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=True),
-        sa.Column("leased_until", db.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("leased_until", column_types.UtcDateTime(), nullable=True),
         sa.Column("lease", sa.String(length=64), nullable=False),
         sa.CheckConstraint(
             "kind IN ('monthly', 'quarterly', 'on_demand')", name=op.f("ck_inspections_kind")
@@ -78,10 +78,10 @@ def _notification_channels() -> None:
         sa.Column("to_operator", sa.Boolean(), nullable=False),
         sa.Column("to_accounts", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column("removed_at", db.UtcDateTime(), nullable=True),
+        sa.Column("removed_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "kind IN ('email', 'robot')", name=op.f("ck_notification_channels_kind")
         ),
@@ -106,8 +106,8 @@ def _notification_events() -> None:
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("link", sa.String(length=200), nullable=False),
-        sa.Column("at", db.UtcDateTime(), nullable=False),
-        sa.Column("spread_at", db.UtcDateTime(), nullable=True),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("spread_at", column_types.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_events")),
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_notification_events_dedupe_key")),
     )
@@ -126,11 +126,11 @@ def _scheduled_jobs() -> None:
     op.create_table(
         "scheduled_jobs",
         sa.Column("name", sa.String(length=60), nullable=False),
-        sa.Column("due_at", db.UtcDateTime(), nullable=False),
-        sa.Column("leased_until", db.UtcDateTime(), nullable=True),
+        sa.Column("due_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("leased_until", column_types.UtcDateTime(), nullable=True),
         sa.Column("lease", sa.String(length=64), nullable=False),
         sa.Column("state", sa.JSON(), nullable=False),
-        sa.Column("last_run_at", db.UtcDateTime(), nullable=True),
+        sa.Column("last_run_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("last_result", sa.String(length=500), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_scheduled_jobs")),
@@ -143,7 +143,7 @@ def _settings() -> None:
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
         sa.Column("updated_by", sa.String(length=120), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
     )
 
@@ -159,10 +159,10 @@ def _webhooks() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("disabled_reason", sa.String(length=200), nullable=False),
-        sa.Column("removed_at", db.UtcDateTime(), nullable=True),
+        sa.Column("removed_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("url <> ''", name=op.f("ck_webhooks_url")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
     )
@@ -194,13 +194,13 @@ def _notification_deliveries() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("tries_left", sa.Integer(), nullable=False),
-        sa.Column("next_at", db.UtcDateTime(), nullable=False),
-        sa.Column("leased_until", db.UtcDateTime(), nullable=True),
+        sa.Column("next_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("leased_until", column_types.UtcDateTime(), nullable=True),
         sa.Column("lease", sa.String(length=64), nullable=False),
         sa.Column("error_code", sa.String(length=80), nullable=False),
         sa.Column("error_message", sa.String(length=500), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
             "state IN ('pending', 'delivered', 'dead', 'cancelled')",
             name=op.f("ck_notification_deliveries_state"),
@@ -269,7 +269,7 @@ def _notifications() -> None:
         "notifications",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("read_at", db.UtcDateTime(), nullable=True),
+        sa.Column("read_at", column_types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_notifications_account_id_accounts")
         ),
@@ -296,7 +296,7 @@ def _notification_attempts() -> None:
         "notification_attempts",
         sa.Column("delivery_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("at", db.UtcDateTime(), nullable=False),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
         sa.Column("milliseconds", sa.Integer(), nullable=False),
         sa.Column("ok", sa.Boolean(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),

@@ -7,7 +7,7 @@ Revises: 0012
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0013"
 down_revision = "0012"
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("device_number", sa.String(length=12), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("accepted", sa.Boolean(), nullable=False),
-        sa.Column("at", db.UtcDateTime(), nullable=False),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
             "severity IN ('ok', 'warning', 'blocking')",
             name=op.f("ck_clearing_checks_severity"),

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0015"
 down_revision = "0014"
@@ -59,7 +59,7 @@ def _kept_answers() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("rights", sa.String(length=64), nullable=False),
-        sa.Column("answered_at", db.UtcDateTime(), nullable=False),
+        sa.Column("answered_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),

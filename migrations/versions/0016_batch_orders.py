@@ -7,7 +7,7 @@ Revises: 0015
 import sqlalchemy as sa
 from alembic import op
 
-from app.core import db
+from app.core import columns as column_types
 
 revision = "0016"
 down_revision = "0015"
@@ -27,8 +27,8 @@ def upgrade() -> None:
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("waiting", sa.JSON(), nullable=False),
         sa.Column("refused", sa.JSON(), nullable=False),
-        sa.Column("created_at", db.UtcDateTime(), nullable=False),
-        sa.Column("finished_at", db.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", column_types.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
             "task IN ('create', 'retry')", name=op.f("ck_clearing_batch_orders_task")
         ),

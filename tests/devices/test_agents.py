@@ -16,9 +16,9 @@ from app.contracts.devices import DeviceReading, LinkState
 from app.core.db import Database
 from app.devices import service
 from app.devices.agent_client import AgentFault
+from app.devices.agent_schemas import AgentCreate, AgentUpdate
 from app.devices.agents import client_of
 from app.devices.models import MOUNTED, Agent, AgentState, Device, DeviceState
-from app.devices.schemas import AgentCreate, AgentUpdate
 from app.operators.models import Operator
 from app.settings import Settings
 

@@ -14,7 +14,8 @@ from app.contracts.devices import DeviceKind, InvoiceType
 from app.contracts.periods import Period
 from app.invoices.figures import Figures, Sum
 from app.prechecks import effects_text
-from app.prechecks.effects import Choice, Kept, KnownDevice, KnownType, RegisterEffect, effects_of
+from app.prechecks.choice import Choice
+from app.prechecks.effects import Kept, KnownDevice, KnownType, RegisterEffect, effects_of
 
 SPECIAL, ORDINARY = InvoiceType.SPECIAL_PAPER, InvoiceType.ORDINARY_PAPER
 ROLL, ELECTRONIC = InvoiceType.ROLL, InvoiceType.ORDINARY_ELECTRONIC

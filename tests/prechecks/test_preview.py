@@ -19,7 +19,7 @@ from app.invoices.figures import Figures, Sum
 from app.invoices.schemas import InvoiceCreate
 from app.operators.models import Operator
 from app.prechecks import preview
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject

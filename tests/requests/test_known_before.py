@@ -24,7 +24,7 @@ from app.core.ids import new_id
 from app.devices.models import Device, DeviceMonitor
 from app.notifications.models import Event
 from app.prechecks import Check, Severity, acceptance, preview, run
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 from app.prechecks.forecast import foresee
 from app.prechecks.readings import Look, Read, Space
 from app.prechecks.subject import Subject as Looked

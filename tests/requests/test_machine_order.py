@@ -18,7 +18,7 @@ from app.contracts.periods import Period
 from app.devices.models import Device, DeviceState
 from app.prechecks import case, kept_checks
 from app.prechecks import subject as facts
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 from app.prechecks.readings import Look, Read, Space
 from app.requests.service import control
 from tests.office import reading_of

@@ -25,8 +25,8 @@ from app.dashboard.pages.operator_data import build
 from app.dashboard.pages.operator_form import Submitted
 from app.errors import QingkaError
 from app.prechecks import kept_checks, preview
+from app.prechecks.choice import Choice
 from app.prechecks.contexts import WarningItem
-from app.prechecks.effects import Choice
 from app.prechecks.readings import Readings
 from app.records.contexts import RequestRef
 from app.requests.examination import Examiner

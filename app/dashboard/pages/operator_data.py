@@ -30,7 +30,7 @@ from app.invoices.total_queries import TypeTotals
 from app.operators import queries as operators_queries
 from app.operators.states import state_of
 from app.prechecks import Check, acceptance, preview, subject
-from app.prechecks.effects import Choice
+from app.prechecks.choice import Choice
 from app.prechecks.page_data import check_items
 from app.prechecks.readings import Readings
 from app.records.contexts import RequestRef

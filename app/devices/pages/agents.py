@@ -15,9 +15,9 @@ from app.core.routing import Router
 from app.core.templating import redirect, render
 from app.core.web import ClockDep, DatabaseDep, Reading, SettingsDep
 from app.devices import queries, service
+from app.devices.agent_schemas import AgentCreate, EnrollmentCreate
 from app.devices.contexts import AgentForm, AgentRow, AgentsPage
 from app.devices.models import DIAL, MOUNTED
-from app.devices.schemas import AgentCreate, EnrollmentCreate
 from app.errors import QingkaError
 
 router = Router(prefix="/devices/agents")

@@ -19,9 +19,9 @@ from app.core.ids import new_token
 from app.devices import dialled, queries
 from app.devices.agent_addresses import check_name
 from app.devices.agent_client import AgentClient, AgentFault
+from app.devices.agent_schemas import AgentCreate, AgentUpdate
 from app.devices.agents import is_token, sealed_token
 from app.devices.models import MOUNTED, Agent, AgentState
-from app.devices.schemas import AgentCreate, AgentUpdate
 from app.devices.service.seen import ask, sync_states
 from app.errors import Conflict, NotFound
 from app.settings import Settings

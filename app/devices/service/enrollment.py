@@ -22,9 +22,9 @@ from app.core.db import Session, on_commit
 from app.core.security import hash_token
 from app.devices import dialled, queries
 from app.devices.agent_addresses import check_name
+from app.devices.agent_schemas import EnrollRequest
 from app.devices.agents import sealed_token
 from app.devices.models import MOUNTED, Agent, AgentEnrollment, AgentState
-from app.devices.schemas import EnrollRequest
 from app.devices.service.agents import AgentTaken
 from app.errors import Conflict, Forbidden
 from app.settings import Settings

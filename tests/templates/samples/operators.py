@@ -26,8 +26,9 @@ from app.devices.contexts import Found
 from app.devices.service import Change
 from app.enterprises.contexts import EnterpriseChoice, EnterpriseFilter
 from app.invoices.figures import Figures, Sum
+from app.prechecks.choice import Choice
 from app.prechecks.contexts import CheckItem, Link, WarningItem
-from app.prechecks.effects import Choice, Effects, KnownDevice, KnownType, effects_of
+from app.prechecks.effects import Effects, KnownDevice, KnownType, effects_of
 from app.records.contexts import RequestRef
 from app.requests.contexts import StartView
 
