@@ -97,6 +97,7 @@ def _told(program: str, directory: Path) -> dict[str, Any]:
     return {" ".join(path): told for path, told in map(json.loads, done.stdout.splitlines())}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform == "win32", reason="forks for each command")
 def test_every_command_knows_every_table_hook_and_job(tmp_path: Path) -> None:
     told = _told(_COMMANDS, tmp_path)

@@ -201,7 +201,7 @@ def test_maintenance_over_page_and_api(client: TestClient) -> None:
     assert client.post("/system/maintenance/clean").status_code == 303
     answer = client.post("/api/v1/system/maintenance", json={"task": "optimize"})
     assert answer.json()["task"] == "optimize"
-    assert client.post("/system/maintenance/format").status_code == 422
+    assert client.post("/system/maintenance/format").status_code == 404
 
 
 @pytest.mark.parametrize(
