@@ -86,6 +86,8 @@ def test_what_differs_is_shown_by_device_and_saved_once_it_is_confirmed(
     page = client.post(f"{path}/refresh")
     assert page.status_code == 200
     assert _versions(database) == before
+    for address in (f'action="{path}"', f'href="{path}?check=1#checks"'):
+        assert address in page.text, "without a script the page leads back to its own address"
     first, second = _offered(page.text)
     assert page.text.count("V9") == 2
 
