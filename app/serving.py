@@ -18,6 +18,7 @@ from app.files import tighten
 from app.main import create_app, start, stop
 from app.requests.run.processes import NoSlot, take_slot
 from app.settings import Settings, load_settings
+from app.startup import putting_together
 
 HEARTBEAT_SECONDS = 10.0
 """Between two pings to an agent that has dialled in, and how long each may take to be answered."""
@@ -59,7 +60,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until interrupted. Raises AlreadyRunning, ConfigError, StartRefused."""
     with engine_place(settings) as executor_id:
         database = _prepared(settings)
-        app = create_app(settings, database=database, executor_id=executor_id)
+        with putting_together():
+            app = create_app(settings, database=database, executor_id=executor_id)
         password = ensure_first_admin(app.state.database, utc_now, settings=settings)
         if password is not None:
             typer.echo(f"首个管理员：admin，一次性密码：{password}（只显示这一次，登录后须修改）")
@@ -78,7 +80,8 @@ def serve_demo(host: str, port: int) -> None:
         try:
             demo.write_config(directory / demo.CONFIG_NAME, virtual.address)
             database = _prepared(settings)
-            app = create_app(settings, database=database, executor_id=executor_id)
+            with putting_together():
+                app = create_app(settings, database=database, executor_id=executor_id)
             accounts = demo.seed_accounts(app.state.database, settings, utc_now)
             app.state.after_start = lambda: demo.seed_world(app, virtual.address)
             _run(app, host, port, lambda address: _welcome(address, accounts))

@@ -36,9 +36,13 @@ from app.contracts.operations import (
     OperationRequest,
 )
 from app.contracts.periods import Period
+from app.core.routing import LazyRoute
 
 PREFIX = "/agent/v1"
 _POLL_SECONDS = 0.05
+"""Between two looks at an operation somebody waits for."""
+_EVENT_SECONDS = 0.25
+"""Between two looks for events of devices: a tenth of the time until one is noticed at all."""
 _KEEP_ALIVE_SECONDS = 15.0
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -68,7 +72,7 @@ def create_agent_app(runtime: Runtime, token: str | TokenHash) -> FastAPI:
 
 
 def _reading_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=LazyRoute)
 
     @router.get("/status")
     def status() -> AgentStatus:
@@ -110,7 +114,7 @@ def _reading_routes(runtime: Runtime) -> APIRouter:
 
 
 def _operation_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=LazyRoute)
 
     @router.post("/devices/{number}/operations", status_code=202)
     def submit(number: str, request: OperationRequest, response: Response) -> Operation:
@@ -148,7 +152,7 @@ def _operation_routes(runtime: Runtime) -> APIRouter:
 
 
 def _event_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=LazyRoute)
 
     @router.get("/events")
     async def events(
@@ -185,8 +189,8 @@ async def _follow_events(runtime: Runtime, seq: int) -> AsyncIterator[str]:
         for item in runtime.events.since(seq):
             yield _event(item.event.kind.value, item.event, item.seq)
             seq, quiet = item.seq, 0.0
-        await anyio.sleep(_POLL_SECONDS)
-        quiet += _POLL_SECONDS
+        await anyio.sleep(_EVENT_SECONDS)
+        quiet += _EVENT_SECONDS
         if quiet >= _KEEP_ALIVE_SECONDS:
             yield ":\n\n"
             quiet = 0.0

@@ -5,16 +5,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xlsxwriter
-from xlsxwriter.worksheet import Worksheet
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+    from xlsxwriter.worksheet import Worksheet
 
 
 class Sheet:
     """The one sheet of a workbook; used through `workbook`. Text stays text: none becomes a formula."""
 
-    def __init__(self, book: xlsxwriter.Workbook, sheet: Worksheet, path: Path) -> None:
+    def __init__(self, book: "Workbook", sheet: "Worksheet", path: Path) -> None:
         self._book = book
         self._sheet = sheet
         self._path = path
@@ -41,10 +42,12 @@ def workbook(title: str, header: Sequence[str], *, small: bool = False) -> Itera
 
     A `small` one is put together in memory: the files of its parts would cost more than its rows.
     """
+    from xlsxwriter import Workbook  # forty modules, which a start does without
+
     descriptor, name = tempfile.mkstemp(suffix=".xlsx")
     os.close(descriptor)
     path = Path(name)
-    book = xlsxwriter.Workbook(name, {"in_memory" if small else "constant_memory": True})
+    book = Workbook(name, {"in_memory" if small else "constant_memory": True})
     try:
         sheet = book.add_worksheet(title)
         for column, text in enumerate(header):

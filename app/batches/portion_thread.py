@@ -12,7 +12,10 @@ from app.requests.run.context import Context
 log = get_logger(__name__)
 
 LOOK_SECONDS = 2.0
-"""How long an order may lie that nobody announced to this process."""
+"""How long an order may lie that nobody announced to this process, or whose portion failed."""
+
+ALONE_SECONDS = 30.0
+"""The same on SQLite, where no other process takes orders."""
 
 PAUSE_SECONDS = 0.12
 """Between two portions. Another process that waits for SQLite's lock looks every tenth of a second: a shorter
@@ -45,13 +48,17 @@ class Portions:
         self._wake.set()
 
     def _for_ever(self) -> None:
+        usual = ALONE_SECONDS if self._context.database.is_sqlite else LOOK_SECONDS
+        pause = LOOK_SECONDS  # the first look is for what an earlier process left
         while not self._stopping.is_set():
-            self._wake.wait(LOOK_SECONDS)
+            self._wake.wait(pause)
             self._wake.clear()
             try:
                 self._work_off()
+                pause = usual
             except Exception as error:
                 log.warning("a portion of a batch failed; it is tried again", exc_info=error)
+                pause = LOOK_SECONDS
 
     def _work_off(self) -> None:
         context = self._context

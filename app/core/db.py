@@ -24,6 +24,9 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
+SQLModel.model_config["defer_build"] = True
+"""Rows are not validated (their schemas are), so what pydantic would validate them with need not be built."""
+
 _ON_COMMIT = "qingka_on_commit"
 _BEGIN = "qingka_begin"
 """How a transaction begins on SQLite; "" leaves it to the statement, which is one of its own then."""

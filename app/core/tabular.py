@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import xlsxwriter
-
 from app.core.clock import local
 
 T = TypeVar("T")
@@ -139,6 +137,8 @@ def _csv_cell(cell: Cell) -> str:
 
 
 def _write_workbook(path: Path, table: Table) -> None:
+    import xlsxwriter  # forty modules, which a start does without
+
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(path), options) as book:
         formats = {

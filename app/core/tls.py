@@ -2,6 +2,8 @@
 
 A pin is the SHA-256 of the whole certificate (DER), in hex. It replaces names and authorities: whoever
 holds the key of exactly that certificate is the one that was meant.
+
+What makes and reads certificates is imported where it is needed: a start does neither.
 """
 
 import hashlib
@@ -12,11 +14,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 _LIFETIME = timedelta(days=3650)
 _PIN_LENGTH = 64
@@ -80,12 +77,20 @@ def normal_pin(text: str) -> str:
 
 def pin_of(certificate: bytes) -> str:
     """The pin of a certificate in PEM. Raises ValueError."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
     der = x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)
     return hashlib.sha256(der).hexdigest()
 
 
 def self_signed(hosts: Sequence[str], at: datetime) -> tuple[bytes, bytes]:
     """A certificate for these names or addresses, and its key, both in PEM (ECDSA P-256)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "qingka agent")])
     certificate = (
@@ -109,6 +114,8 @@ def self_signed(hosts: Sequence[str], at: datetime) -> tuple[bytes, bytes]:
 
 
 def _name(host: str) -> Any:
+    from cryptography import x509
+
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

@@ -246,12 +246,16 @@ class AgentClient:
         async with self._connect() as client:
             yield client
 
+    def _trusted(self) -> ssl.SSLContext | bool:
+        """A transport of one's own knows whom it trusts; the system's authorities need not be read for it."""
+        return True if self._transport is not None else self._verify or trusting()
+
     def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=self._base_url,
             headers={"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"},
             transport=self._transport,
-            verify=self._verify or trusting(),
+            verify=self._trusted(),
             timeout=self._timeout,
             trust_env=False,
             limits=LIMITS,

@@ -24,7 +24,7 @@ from app.devices.models import Agent, AgentLease
 from app.errors import NotFound
 from app.settings import Settings
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """How often the list of agents is looked at."""
 FIRST_PAUSE = 0.3
 LONGEST_PAUSE = 5.0

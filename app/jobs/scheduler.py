@@ -25,6 +25,9 @@ from app.settings import Settings
 log = get_logger(__name__)
 
 TICK_SECONDS = 1.0
+"""The least between two looks at the table: a job that is due may be in the hands of another process."""
+LONGEST_SECONDS = 5.0
+"""The most: another process may have put a job forward, and rules are followed at every look."""
 RETRY = timedelta(minutes=1)
 _LONGEST_RESULT = 500
 
@@ -109,6 +112,7 @@ class Scheduler:
         self.database = database
         self.clock = clock
         self.jobs = {job.name: job for job in jobs}
+        self._pause = TICK_SECONDS
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run_for_ever, name="scheduler", daemon=True)
 
@@ -135,9 +139,15 @@ class Scheduler:
     def run_due(self) -> list[str]:
         """Run what is due now, on this thread; gives the names."""
         with self.database.reading() as session:
-            wanted = select(Job.name).where(Job.due_at <= self.clock())
-            due = [name for name in session.exec(wanted.order_by(col(Job.due_at)))]
-        return [name for name in due if name in self.jobs and self._run(self.jobs[name])]
+            rows = session.exec(select(Job.name, Job.due_at).order_by(col(Job.due_at)))
+            mine = [(name, due_at) for name, due_at in rows if name in self.jobs]
+        now = self.clock()
+        wait = (
+            min((due_at - now).total_seconds() for _, due_at in mine) if mine else LONGEST_SECONDS
+        )
+        self._pause = min(max(wait, TICK_SECONDS), LONGEST_SECONDS)
+        due = [name for name, due_at in mine if due_at <= now]
+        return [name for name in due if self._run(self.jobs[name])]
 
     def hurry(self, name: str) -> None:
         """Have the job run at the next tick."""
@@ -145,9 +155,10 @@ class Scheduler:
             row = session.get_one(Job, name, with_for_update=True)
             row.due_at = min(row.due_at, self.clock())
             session.add(row)
+        self._pause = TICK_SECONDS
 
     def _run_for_ever(self) -> None:
-        while not self._stopping.wait(TICK_SECONDS):
+        while not self._stopping.wait(self._pause):
             try:
                 self.each_tick()
                 self.run_due()

@@ -22,7 +22,8 @@ from app.settings import Settings
 
 log = get_logger(__name__)
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 5.0
+"""Between two looks for what nobody announced to this process: a repeated try, or a hand-over that got lost."""
 WORKERS = 4
 MOST_IN_A_ROW = 50
 """Mails through one connection; servers limit them, often to a hundred."""

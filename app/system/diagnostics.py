@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from packaging.requirements import Requirement
 from pydantic import SecretStr
 
 from app import __version__
@@ -120,6 +119,8 @@ def _database_version(database: Database) -> str:
 
 def _packages() -> dict[str, str]:
     """The versions of what this program asks for."""
+    from packaging.requirements import Requirement  # a parser of its own; few ask for a bundle
+
     found: dict[str, str] = {}
     for line in requires("qingka") or ():
         name = Requirement(line).name

@@ -51,6 +51,7 @@ from app.clearing.queries.running import (
     count_running,
     due,
     due_locked,
+    has_work,
     running,
     running_per_agent,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "events",
     "events_after",
     "has_unknown_outcome",
+    "has_work",
     "iterate_records",
     "last_event_id",
     "locked_request",

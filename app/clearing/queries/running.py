@@ -67,6 +67,13 @@ def _due_conditions(now: datetime) -> list[sa.ColumnElement[bool]]:
     ]
 
 
+def has_work(session: Session, now: datetime) -> bool:
+    """Whether any request ought to be executing, or is to start now: all that an idle engine asks."""
+    executing = sa.exists().where(col(ClearingRequest.state) == RequestState.RUNNING)
+    waiting = sa.exists(sa.select(col(ClearingRequest.id)).where(*_due_conditions(now)))
+    return bool(session.execute(sa.select(sa.or_(executing, waiting))).scalar_one())
+
+
 def due(session: Session, now: datetime, *, limit: int) -> list[tuple[UUID, frozenset[UUID]]]:
     """Requests to start now, the longest waiting first, each with the agents of its devices."""
     statement = (
