@@ -23,7 +23,10 @@ DEV_STAMP := $(VENV)/.dev-$(shell cat pyproject.toml requirements/dev.lock | cks
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
+# Compiled here, not at a start: where Python may not write (a directory of somebody else's, or
+# PYTHONDONTWRITEBYTECODE) every start would compile six hundred modules anew.
 setup: $(DEV_STAMP) ## make .venv with everything development needs
+	@$(BIN)/python -m compileall -q app migrations
 
 run: $(RUN_STAMP) ## serve the demo on http://127.0.0.1:8000
 	@$(BIN)/qingka serve --demo
