@@ -36,7 +36,6 @@ from app.contracts.operations import (
     OperationRequest,
 )
 from app.contracts.periods import Period
-from app.core.routing import LazyRoute
 
 PREFIX = "/agent/v1"
 _POLL_SECONDS = 0.05
@@ -72,7 +71,7 @@ def create_agent_app(runtime: Runtime, token: str | TokenHash) -> FastAPI:
 
 
 def _reading_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter(route_class=LazyRoute)
+    router = APIRouter()
 
     @router.get("/status")
     def status() -> AgentStatus:
@@ -114,7 +113,7 @@ def _reading_routes(runtime: Runtime) -> APIRouter:
 
 
 def _operation_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter(route_class=LazyRoute)
+    router = APIRouter()
 
     @router.post("/devices/{number}/operations", status_code=202)
     def submit(number: str, request: OperationRequest, response: Response) -> Operation:
@@ -152,7 +151,7 @@ def _operation_routes(runtime: Runtime) -> APIRouter:
 
 
 def _event_routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter(route_class=LazyRoute)
+    router = APIRouter()
 
     @router.get("/events")
     async def events(

@@ -49,18 +49,16 @@ class LazyRoute(APIRoute):
         if name.startswith("__"):  # asked by `copy` of what has no attributes at all yet
             raise AttributeError(name)
         with _building:
-            if not self.is_built and name not in self.__dict__:
-                self.is_built = True
-                try:
-                    self.build()
-                except BaseException:
-                    self.is_built = False
-                    raise
+            if not self.is_built:
+                vars(self).update(self._whole())
         return object.__getattribute__(self, name)
 
-    def build(self) -> None:
-        """Make of the endpoint's signature what answers, reads and describes."""
-        super().__init__(self.path, self.endpoint, **self.options)
+    def _whole(self) -> dict[str, Any]:
+        """All attributes, made on another object: whoever asks meanwhile sees none of them or all."""
+        whole = copy(self)
+        whole.is_built = True
+        APIRoute.__init__(whole, self.path, self.endpoint, **self.options)
+        return vars(whole)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As every route, faster when it does not; one that does not is not built for that."""
