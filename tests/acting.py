@@ -1,11 +1,76 @@
-"""Requests of a person who has signed in, for tests that are not about signing in."""
+"""People and keys who act in tests, and an application that takes its requests for theirs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.accounts.principal import Principal
+from app import error_handlers
+from app.accounts.principal import (
+    Permission,
+    Principal,
+    PrincipalKind,
+    Role,
+    role_permissions,
+)
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.ids import new_id
+from app.layout import layout
+from app.settings import Settings
+
+
+def person_of(*roles: Role, **changes: Any) -> Principal:
+    """A person signed in with these roles, an admin without any; `changes` are fields of the principal."""
+    held = roles or (Role.ADMIN,)
+    given: dict[str, Any] = {
+        "kind": PrincipalKind.ACCOUNT,
+        "id": new_id(),
+        "name": held[0].value,
+        "display_name": held[0].value,
+        "roles": frozenset(held),
+        "permissions": role_permissions(held),
+    }
+    return Principal(**given | changes)
+
+
+def key_of(*scopes: Permission, **changes: Any) -> Principal:
+    """An API key that may do this; `changes` are fields of the principal."""
+    given: dict[str, Any] = {
+        "kind": PrincipalKind.API_KEY,
+        "id": new_id(),
+        "name": "erp",
+        "display_name": "ERP",
+        "permissions": frozenset(scopes),
+    }
+    return Principal(**given | changes)
+
+
+def app_of(
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    principal: Principal,
+    *,
+    api: Iterable[APIRouter] = (),
+    pages: Iterable[APIRouter] = (),
+) -> FastAPI:
+    """An application with these routes. Its requests come from `app.state.principal`, at first this one."""
+    app = FastAPI()
+    app.state.database = database
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.layout = layout
+    app.state.simulated = False
+    app.state.principal = principal
+    act_as(app, lambda: app.state.principal)
+    error_handlers.install(app)
+    for router in api:
+        app.include_router(router, prefix="/api/v1")
+    for router in pages:
+        app.include_router(router)
+    return app
 
 
 def act_as(app: FastAPI, who: Callable[[], Principal]) -> None:

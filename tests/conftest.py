@@ -15,8 +15,9 @@ from app import features
 from app.core import migrate
 from app.core.db import Database
 
-pytest_plugins = ["tests.office"]
-"""The office of the tests: enterprises, operators, devices, accounts, and the product over them."""
+pytest_plugins = ["tests.leftovers", "tests.office"]
+"""What a killed run leaves is tidied away; the office of the tests: enterprises, operators, devices, accounts, and
+the product over them."""
 
 _counter = itertools.count()
 
@@ -60,8 +61,20 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL
     # The wheel wants a private runtime directory and warns where the system gives none.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     server = _start_postgres(tmp_path_factory)
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    _wait_for_no_disk(url)
+    yield url
     server.cleanup()
+
+
+def _wait_for_no_disk(server: sa.URL) -> None:
+    """What is lost when the machine goes down is of no use after a test run."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
 
 
 def _start_postgres(tmp_path_factory: pytest.TempPathFactory) -> Any:

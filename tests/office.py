@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers, features
-from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
+from app import features
+from app.accounts.principal import SYSTEM, Principal, Role
 from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.evidence import seals
@@ -32,7 +32,6 @@ from app.contracts.devices import (
 from app.contracts.operations import TypeOutcome
 from app.contracts.periods import Period
 from app.core.db import Database, Session
-from app.core.ids import new_id
 from app.devices import service as devices_service
 from app.devices.connections import AgentClients
 from app.devices.models import Device
@@ -40,14 +39,13 @@ from app.devices.schemas import DeviceCreate
 from app.enterprises import service as enterprises_service
 from app.enterprises.schemas import EnterpriseCreate
 from app.invoices.unfinished import Waiting
-from app.layout import layout
 from app.operators import service as operators_service
 from app.operators.schemas import OperatorCreate
 from app.prechecks import DeviceFacts, Facts
 from app.prechecks.facts import SystemFacts
 from app.requests.service import control, submit
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 DUE = "2026-10"
@@ -70,19 +68,6 @@ class MovableClock:
     def move(self, **by: float) -> None:
         """Let time pass."""
         self.now += timedelta(**by)
-
-
-def principal_of(role: Role, *, enterprise_ids: frozenset[UUID] | None = None) -> Principal:
-    """A person with this role."""
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name=role.value,
-        display_name=role.value,
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-        enterprise_ids=enterprise_ids,
-    )
 
 
 def reading_of(
@@ -371,7 +356,7 @@ def make_office() -> Callable[[Database, Settings, MovableClock], Office]:
 @pytest.fixture
 def person() -> Callable[..., Principal]:
     """Makes a person with a role: person(Role.OPERATOR, enterprise_ids=…)."""
-    return principal_of
+    return person_of
 
 
 def facts_of(
@@ -425,18 +410,14 @@ def reading() -> Callable[..., DeviceReading]:
 @pytest.fixture
 def app(office: Office) -> FastAPI:
     """The routes of clearing; requests come from `app.state.principal`, an admin unless a test says otherwise."""
-    app = FastAPI()
-    app.state.database = office.database
-    app.state.settings = office.settings
-    app.state.clock = office.clock
+    app = app_of(
+        office.database,
+        office.settings,
+        office.clock,
+        person_of(Role.ADMIN),
+        pages=[features.api_router(), features.page_router()],
+    )
     app.state.agents = AgentClients(office.database, office.settings)
-    app.state.layout = layout
-    app.state.simulated = False
-    app.state.principal = principal_of(Role.ADMIN)
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(features.api_router())
-    app.include_router(features.page_router())
     return app
 
 

@@ -15,11 +15,12 @@ from app import error_handlers
 from app.accounts import api, pages, service
 from app.accounts.deps import CurrentPrincipal, Permitted, principal_of
 from app.accounts.models import Account
-from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM, Permission, Principal, Role
 from app.accounts.service import AccountDraft
 from app.audit.models import AuditRecord
 from app.core.db import Database
 from app.settings import Settings
+from tests.acting import person_of
 
 PASSWORD = "correct horse battery"
 
@@ -80,13 +81,10 @@ def as_person(
     account: Account, *, ip: str = "10.0.0.1", session_id: UUID | None = None
 ) -> Principal:
     """The principal a signed-in account would be."""
-    return Principal(
-        PrincipalKind.ACCOUNT,
-        account.id,
-        account.name,
-        account.display_name,
-        roles=frozenset({Role.ADMIN}),
-        permissions=frozenset(Permission),
+    return person_of(
+        id=account.id,
+        name=account.name,
+        display_name=account.display_name,
         ip=ip,
         session_id=session_id,
     )

@@ -1,5 +1,6 @@
 """Limits by enterprise hold for every role and for keys; keys do no more, and no longer, than their people."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from starlette.testclient import TestClient
 from app.accounts import service
 from app.accounts.errors import LastAdmin
 from app.accounts.models import Account, ApiKey
-from app.accounts.principal import SYSTEM, SYSTEM_WIDE, Permission, Principal, Role
+from app.accounts.principal import SYSTEM, SYSTEM_WIDE, Permission, Role
 from app.accounts.service.api_keys import EnterprisesNotHeld
 from app.audit.models import AuditRecord
 from app.core.db import Database
@@ -126,13 +127,8 @@ def test_nobody_makes_a_key_that_reaches_further_than_they_do(
     wanted: frozenset[UUID] | None,
 ) -> None:
     person = as_person(make_account("boss", Role.ADMIN))
-    limited = Principal(
-        person.kind,
-        person.id,
-        person.name,
-        person.display_name,
-        permissions=frozenset({Permission.READ}),
-        enterprise_ids=frozenset({ONE}),
+    limited = replace(
+        person, permissions=frozenset({Permission.READ}), enterprise_ids=frozenset({ONE})
     )
     with database.transaction() as session, pytest.raises(EnterprisesNotHeld):
         service.create_api_key(

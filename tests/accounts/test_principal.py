@@ -19,13 +19,19 @@ from app.accounts.principal import (
 from app.audit.actor import SYSTEM as SYSTEM_ACTOR
 from app.audit.actor import Actor
 from app.settings import Profile
+from tests.acting import person_of
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 def person(enterprise_ids: frozenset[UUID] | None) -> Principal:
-    return Principal(
-        PrincipalKind.ACCOUNT, ONE, "anna", "安娜", ip="10.0.0.1", enterprise_ids=enterprise_ids
+    return person_of(
+        Role.ADMIN,
+        id=ONE,
+        name="anna",
+        display_name="安娜",
+        ip="10.0.0.1",
+        enterprise_ids=enterprise_ids,
     )
 
 

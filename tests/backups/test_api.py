@@ -11,14 +11,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers
 from app.accounts import service as accounts_service
 from app.accounts.principal import (
-    ROLE_PERMISSIONS,
     SYSTEM,
     Permission,
     Principal,
-    PrincipalKind,
     Role,
 )
 from app.accounts.service import AccountDraft
@@ -27,9 +24,8 @@ from app.backups.api import router as api
 from app.backups.pages import router as pages
 from app.core.db import Database
 from app.core.ids import new_id
-from app.layout import layout
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, key_of, person_of
 
 PASSWORD = "whole path 2468"
 
@@ -54,31 +50,12 @@ def admin(database: Database, settings: Settings, clock: Any) -> Principal:
             session, draft, by=SYSTEM, settings=settings, clock=clock
         )
         account_id = made.account.id
-    return Principal(
-        PrincipalKind.ACCOUNT,
-        account_id,
-        "lin",
-        "林会计",
-        frozenset({Role.ADMIN}),
-        ROLE_PERMISSIONS[Role.ADMIN],
-        ip="127.0.0.1",
-    )
+    return person_of(id=account_id, name="lin", display_name="林会计", ip="127.0.0.1")
 
 
 @pytest.fixture
 def app(database: Database, settings: Settings, admin: Principal, clock: Any) -> FastAPI:
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = settings
-    app.state.clock = clock
-    app.state.layout = layout
-    app.state.simulated = False
-    app.state.principal = admin
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(api, prefix="/api/v1")
-    app.include_router(pages)
-    return app
+    return app_of(database, settings, clock, admin, api=[api], pages=[pages])
 
 
 @pytest.fixture
@@ -88,14 +65,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 def _as(app: FastAPI, *permissions: Permission, **more: Any) -> None:
-    app.state.principal = Principal(
-        PrincipalKind.API_KEY,
-        new_id(),
-        "erp",
-        "ERP",
-        permissions=frozenset(permissions),
-        **more,
-    )
+    app.state.principal = key_of(*permissions, **more)
 
 
 def _create(client: TestClient, **body: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,12 +11,12 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import Permission, Principal, PrincipalKind
+from app.accounts.principal import Permission
 from app.audit.models import AuditRecord
 from app.calendar import api
 from app.core.db import Database
-from tests.acting import act_as
+from app.settings import Settings
+from tests.acting import app_of, person_of
 
 NOTICE = {
     "month": "2024-02",
@@ -25,25 +26,16 @@ NOTICE = {
 }
 
 
-def _principal(*permissions: Permission) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=UUID(int=1),
-        name="admin",
-        display_name="管理员",
-        permissions=frozenset(permissions),
-    )
-
-
 @pytest.fixture
-def app(database: Database) -> FastAPI:
-    app = FastAPI()
-    app.state.database = database
-    app.state.clock = lambda: datetime(2024, 2, 1, tzinfo=UTC)
-    error_handlers.install(app)
-    app.include_router(api.router, prefix="/api/v1")
-    act_as(app, lambda: _principal(*Permission))
-    return app
+def app(database: Database, tmp_path: Path) -> FastAPI:
+    principal = person_of(id=UUID(int=1), display_name="管理员")
+    return app_of(
+        database,
+        Settings(data_dir=tmp_path),
+        lambda: datetime(2024, 2, 1, tzinfo=UTC),
+        principal,
+        api=[api.router],
+    )
 
 
 @pytest.fixture
@@ -119,7 +111,7 @@ def test_bad_overrides_are_refused(client: TestClient, change: dict[str, Any]) -
 
 
 def test_who_may(app: FastAPI, client: TestClient) -> None:
-    act_as(app, lambda: _principal(Permission.READ))
+    app.state.principal = person_of(permissions=frozenset({Permission.READ}))
     assert _february(client)["month"] == "2024-02"
     assert client.post("/api/v1/calendar/overrides", json=NOTICE).status_code == 403
     assert client.delete(f"/api/v1/calendar/overrides/{uuid4()}").status_code == 403

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,14 +11,13 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Role
 from app.audit.models import AuditRecord
 from app.calendar import pages
 from app.calendar.models import CalendarOverride
 from app.core.db import Database
-from app.layout import layout
-from tests.acting import act_as
+from app.settings import Settings
+from tests.acting import app_of, person_of
 
 URL = "/settings/calendar"
 NOTICE = {
@@ -28,30 +28,16 @@ NOTICE = {
 }
 
 
-def _principal(role: Role) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=UUID(int=1),
-        name="lin",
-        display_name="林会计",
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-    )
-
-
 @pytest.fixture
-def app(database: Database) -> FastAPI:
-    app = FastAPI()
-    app.state.database = database
-    app.state.clock = lambda: datetime(2026, 11, 10, 2, tzinfo=UTC)
-    app.state.layout = layout
-    app.state.simulated = False
-    app.state.principal = _principal(Role.ADMIN)
-
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(pages.router)
-    return app
+def app(database: Database, tmp_path: Path) -> FastAPI:
+    principal = person_of(id=UUID(int=1), name="lin", display_name="林会计")
+    return app_of(
+        database,
+        Settings(data_dir=tmp_path),
+        lambda: datetime(2026, 11, 10, 2, tzinfo=UTC),
+        principal,
+        pages=[pages.router],
+    )
 
 
 @pytest.fixture
@@ -130,7 +116,7 @@ def test_a_wrong_notice_is_said_next_to_its_field_and_kept(
 
 def test_who_may_not_change_only_looks(app: FastAPI, client: TestClient) -> None:
     client.post(f"{URL}/overrides", data=NOTICE)
-    app.state.principal = _principal(Role.OPERATOR)
+    app.state.principal = person_of(Role.OPERATOR)
     page = client.get(URL).text
     assert "沪税函〔2026〕9号" in page
     assert "<dialog" not in page

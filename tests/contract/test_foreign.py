@@ -28,8 +28,9 @@ from app.reconciliation import run_queries
 from app.reconciliation.errors import RunNotFound
 from app.reconciliation.models import DifferenceKind, ReconciliationDifference, ReconciliationRun
 from app.settings import Settings
+from tests.acting import person_of
 from tests.contract.test_access import KNOWN
-from tests.office import DUE, principal_of
+from tests.office import DUE
 
 if TYPE_CHECKING:
     from tests.office import MovableClock, Office
@@ -73,7 +74,7 @@ def things(office: "Office") -> Things:
         "enterprise_id": office.enterprise_id,
         "request_id": office.submit(subject),
         "record_id": record_id,
-        "batch_id": office.open_batch(batched, principal=principal_of(Role.ADMIN)),
+        "batch_id": office.open_batch(batched, principal=person_of(Role.ADMIN)),
     }
 
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from app.accounts.principal import Role
 from app.enterprises.models import Enterprise
 from app.enterprises.queries import FEW
-from tests.office import principal_of
+from tests.acting import person_of
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject
@@ -120,7 +120,7 @@ def test_those_of_others_are_not_found(
         session.add_all(others)
         session.flush()
         own = frozenset(one.id for one in others)
-    app.state.principal = principal_of(Role.OPERATOR, enterprise_ids=own)
+    app.state.principal = person_of(Role.OPERATOR, enterprise_ids=own)
     assert "没有名称或税号符合" in client.get("/clearing?enterprise=特别").text
     page = client.get(f"/clearing?enterprise_id={office.enterprise_id}").text
     assert OWN not in page

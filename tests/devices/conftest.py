@@ -14,8 +14,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Permission, Principal
 from app.contracts import CONTRACT_VERSION
 from app.contracts.devices import (
     AgentStatus,
@@ -30,13 +29,12 @@ from app.contracts.devices import (
 from app.contracts.faults import fault
 from app.contracts.operations import Fault
 from app.core.db import Database, Session
-from app.core.ids import new_id
 from app.devices import agents, agents_api, api, service
 from app.devices.models import Device
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, key_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 CLOCK = datetime(2026, 12, 9, 10, 0, 3)
@@ -51,14 +49,7 @@ def now() -> datetime:
 @pytest.fixture
 def admin() -> Principal:
     """By key: nobody who could be asked for a password."""
-    return Principal(
-        kind=PrincipalKind.API_KEY,
-        id=new_id(),
-        name="lin",
-        display_name="林会计",
-        roles=frozenset({Role.ADMIN}),
-        permissions=ROLE_PERMISSIONS[Role.ADMIN],
-    )
+    return key_of(*Permission, name="lin", display_name="林会计")
 
 
 @pytest.fixture
@@ -251,16 +242,8 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
 @pytest.fixture
 def app(database: Database, settings: Settings, admin: Principal) -> FastAPI:
     """Its requests come from `app.state.principal`."""
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = settings
-    app.state.clock = lambda: NOW
-    app.state.principal = admin
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(api.router, prefix="/api/v1")
-    app.include_router(agents_api.router, prefix="/api/v1")
-    return app
+    routers = [api.router, agents_api.router]
+    return app_of(database, settings, lambda: NOW, admin, api=routers)
 
 
 @pytest.fixture

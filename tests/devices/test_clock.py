@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, Role
+from app.accounts.principal import ROLE_PERMISSIONS, Role
 from app.audit.models import AuditRecord
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import fault
@@ -19,6 +19,7 @@ from app.devices.models import Device
 from app.devices.transports import InProcess
 from app.operators.models import Operator
 from app.settings import Settings
+from tests.acting import key_of
 from tests.devices.conftest import NOW, TOKEN, FakeAgent
 
 
@@ -125,14 +126,6 @@ def test_a_device_that_cannot(
 def test_who_may_not(
     app: FastAPI, client: TestClient, device: Device, setting: Setting, role: Role
 ) -> None:
-    known: Principal = app.state.principal
-    app.state.principal = Principal(
-        kind=known.kind,
-        id=known.id,
-        name="x",
-        display_name="x",
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-    )
+    app.state.principal = key_of(*ROLE_PERMISSIONS[role], id=app.state.principal.id)
     assert client.post(f"/api/v1/devices/{device.id}/clock").status_code == 403
     assert setting.taken == []

@@ -10,12 +10,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal, Role
 from app.core.db import Database
-from app.core.ids import new_id
 from app.devices import live
 from app.devices.models import Device, DeviceState
 from app.operators.models import Operator
+from tests.acting import person_of
 from tests.devices.conftest import NOW
 
 
@@ -26,15 +26,7 @@ def change(database: Database, device: Device, state: DeviceState, **more: Any) 
 
 
 def reader(*enterprises: Any) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="wang",
-        display_name="王",
-        roles=frozenset({Role.OPERATOR}),
-        permissions=ROLE_PERMISSIONS[Role.OPERATOR],
-        enterprise_ids=frozenset(enterprises) or None,
-    )
+    return person_of(Role.OPERATOR, enterprise_ids=frozenset(enterprises) or None)
 
 
 @pytest.fixture

@@ -3,33 +3,18 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal, Role
 from app.core.db import Database
-from app.core.ids import new_id
 from app.enterprises.api import router
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
-
-
-def principal_of(role: Role, enterprise_ids: frozenset[UUID] | None = None) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name=role.value,
-        display_name=role.value,
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-        enterprise_ids=enterprise_ids,
-    )
 
 
 @pytest.fixture
@@ -39,21 +24,13 @@ def now() -> datetime:
 
 @pytest.fixture
 def admin() -> Principal:
-    return principal_of(Role.ADMIN)
+    return person_of(Role.ADMIN)
 
 
 @pytest.fixture
 def app(database: Database, tmp_path: Path, admin: Principal) -> FastAPI:
     """Its requests come from `app.state.principal`."""
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = Settings(data_dir=tmp_path)
-    app.state.clock = lambda: NOW
-    app.state.principal = admin
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(router, prefix="/api/v1")
-    return app
+    return app_of(database, Settings(data_dir=tmp_path), lambda: NOW, admin, api=[router])
 
 
 @pytest.fixture
@@ -64,4 +41,4 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 @pytest.fixture
 def auditor(app: FastAPI) -> Principal:
-    return principal_of(Role.AUDITOR)
+    return person_of(Role.AUDITOR)

@@ -3,23 +3,19 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal
 from app.core.db import Database
-from app.core.ids import new_id
 from app.core.metrics import RequestMetrics
 from app.core.process import Process
 from app.inspections.api import router as api
 from app.inspections.pages import router as pages
-from app.layout import layout
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -53,43 +49,19 @@ def context(any_database: Database, settings: Settings, clock: MovedClock) -> Pr
     return Process(any_database, settings, clock, RequestMetrics())
 
 
-def principal_of(role: Role = Role.ADMIN, enterprises: frozenset[UUID] | None = None) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="lin",
-        display_name="林会计",
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-        enterprise_ids=enterprises,
-    )
-
-
 @pytest.fixture
 def admin() -> Principal:
-    return principal_of()
+    return person_of(name="lin", display_name="林会计")
 
 
 @pytest.fixture
 def make_principal() -> Callable[..., Principal]:
-    return principal_of
+    return person_of
 
 
 @pytest.fixture
 def app(database: Database, settings: Settings, clock: MovedClock, admin: Principal) -> FastAPI:
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = settings
-    app.state.clock = clock
-    app.state.layout = layout
-    app.state.simulated = False
-    app.state.principal = admin
-
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(api, prefix="/api/v1")
-    app.include_router(pages)
-    return app
+    return app_of(database, settings, clock, admin, api=[api], pages=[pages])
 
 
 @pytest.fixture

@@ -10,18 +10,16 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal
 from app.contracts.devices import DeviceInvoice, DeviceKind, InvoiceStatus, InvoiceType
 from app.core.db import Database, Session
-from app.core.ids import new_id
 from app.devices.models import Device
 from app.enterprises.models import Enterprise
 from app.invoices.api import router
 from app.invoices.models import Invoice
 from app.operators.models import Operator
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -33,14 +31,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def admin() -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="lin",
-        display_name="林会计",
-        roles=frozenset({Role.ADMIN}),
-        permissions=ROLE_PERMISSIONS[Role.ADMIN],
-    )
+    return person_of(name="lin", display_name="林会计")
 
 
 @pytest.fixture
@@ -126,15 +117,7 @@ def device_invoice() -> Callable[..., DeviceInvoice]:
 @pytest.fixture
 def app(database: Database, tmp_path: Path, admin: Principal) -> FastAPI:
     """Its requests come from `app.state.principal`."""
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = Settings(data_dir=tmp_path)
-    app.state.clock = lambda: NOW
-    app.state.principal = admin
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    app.include_router(router, prefix="/api/v1")
-    return app
+    return app_of(database, Settings(data_dir=tmp_path), lambda: NOW, admin, api=[router])
 
 
 @pytest.fixture

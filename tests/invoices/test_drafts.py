@@ -9,17 +9,17 @@ from fastapi import FastAPI
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal, Role
 from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.contracts.devices import DeviceInvoice
 from app.core.db import Database, Session
-from app.core.ids import new_id
 from app.devices.models import Device
 from app.errors import NotFound
 from app.invoices import drafts, queries, service
 from app.invoices.models import Invoice
 from app.invoices.schemas import DraftIssue, InvoiceCreate
+from tests.acting import person_of
 
 AddDevice = Callable[[Session], Device]
 AddInvoice = Callable[..., Invoice]
@@ -29,14 +29,7 @@ ISSUED = {"code": "3200201130", "number": "99000001"}
 
 @pytest.fixture
 def clerk() -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="li",
-        display_name="李会计",
-        roles=frozenset({Role.OPERATOR}),
-        permissions=ROLE_PERMISSIONS[Role.OPERATOR],
-    )
+    return person_of(Role.OPERATOR, name="li", display_name="李会计")
 
 
 def _draft(database: Database, add_device: AddDevice, add_invoice: AddInvoice) -> Invoice:

@@ -19,16 +19,13 @@ from aiosmtpd.handlers import Message as MessageHandler
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import error_handlers
 from app.accounts.models import Account, AccountEnterprise, AccountRole
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Principal, Role
 from app.contracts.devices import DeviceKind
 from app.core.db import Database, Session
-from app.core.ids import new_id
 from app.core.security import hash_password
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
-from app.layout import layout
 from app.notifications.api import router as api
 from app.notifications.kinds import EventKind
 from app.notifications.pages import router as pages
@@ -37,7 +34,7 @@ from app.notifications.service import Subject, publish
 from app.notifications.webhooks_api import router as webhooks_api
 from app.operators.models import Operator
 from app.settings import Settings
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 from tests.free_ports import free_port
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
@@ -162,16 +159,8 @@ def world(any_database: Database) -> World:
 
 
 def principal_of(account: Account | None = None, *roles: Role) -> Principal:
-    held = roles or (Role.ADMIN,)
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=account.id if account else new_id(),
-        name=account.name if account else "lin",
-        display_name="林会计",
-        roles=frozenset(held),
-        permissions=frozenset().union(*(ROLE_PERMISSIONS[role] for role in held)),
-        ip="127.0.0.1",
-    )
+    known = {"id": account.id, "name": account.name} if account else {"name": "lin"}
+    return person_of(*roles, display_name="林会计", ip="127.0.0.1", **known)
 
 
 @pytest.fixture
@@ -350,20 +339,8 @@ def app(
     account: Account,
     make_principal: Callable[..., Principal],
 ) -> FastAPI:
-    app = FastAPI()
-    app.state.database = any_database
-    app.state.settings = settings
-    app.state.clock = clock
-    app.state.layout = layout
-    app.state.simulated = False
-    app.state.principal = make_principal(account)
-
-    act_as(app, lambda: app.state.principal)
-    error_handlers.install(app)
-    for router in (api, webhooks_api):
-        app.include_router(router, prefix="/api/v1")
-    app.include_router(pages)
-    return app
+    principal = make_principal(account)
+    return app_of(any_database, settings, clock, principal, api=[api, webhooks_api], pages=[pages])
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from app.reconciliation.models import DifferenceKind, ReconciliationDifference, 
 from app.requests.run import stage_done
 from app.requests.service import outcome, review
 from app.settings import Settings
-from tests.office import DUE, MovableClock, Office, new_office, principal_of
+from tests.acting import person_of
+from tests.office import DUE, MovableClock, Office, new_office
 
 Owner = Callable[..., None]
 
@@ -38,7 +39,7 @@ class Proven:
 def fill(database: Database, settings: Settings, clock: MovableClock) -> Proven:
     """Clear one operator, reject another, accept a difference."""
     office = new_office(database, settings, clock)
-    clerk, reviewer = principal_of(Role.OPERATOR), principal_of(Role.REVIEWER)
+    clerk, reviewer = person_of(Role.OPERATOR), person_of(Role.REVIEWER)
     subject = office.operator(machines=(0, 1))
     approved = office.submit(subject, principal=clerk)
     rejected = office.submit(office.operator(), principal=clerk)

@@ -4,7 +4,7 @@ from app.accounts.principal import Role
 from app.enterprises.models import Enterprise
 from app.operators.models import Operator
 from app.proof.service import prove
-from tests.office import principal_of
+from tests.acting import person_of
 from tests.proof.conftest import Proven
 
 
@@ -17,7 +17,7 @@ def test_the_requests_of_a_batch_are_what_the_chain_says(proven: Proven) -> None
         enterprise = session.get_one(Enterprise, operator.enterprise_id)
         enterprise.review_required = False
         session.add(enterprise)
-    office.open_batch(waiting, free, principal=principal_of(Role.OPERATOR))
-    office.open_batch(office.operator(), principal=principal_of(Role.ADMIN))
+    office.open_batch(waiting, free, principal=person_of(Role.OPERATOR))
+    office.open_batch(office.operator(), principal=person_of(Role.ADMIN))
     office.carry_out()
     assert prove(proven.database, proven.settings).findings == []

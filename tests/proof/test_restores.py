@@ -26,7 +26,7 @@ from app.proof.restores import (
 from app.proof.schemas import ProofPublic
 from app.proof.service import prove
 from app.settings import Settings
-from tests.office import principal_of
+from tests.acting import person_of
 from tests.proof.conftest import Owner, Proven
 from tests.proof.test_anchors import REWRITE, WITHOUT_CHECKPOINTS
 
@@ -47,7 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def admin() -> Principal:
-    return principal_of(Role.ADMIN)
+    return person_of(Role.ADMIN)
 
 
 def _work(database: Database, proven: Proven) -> None:
@@ -149,7 +149,7 @@ def test_only_an_admin_accepts_and_only_what_a_restore_explains(
         accept_restore(
             restored,
             settings,
-            principal=principal_of(Role.AUDITOR),
+            principal=person_of(Role.AUDITOR),
             reason=WHY,
             clock=proven_file.clock,
         )

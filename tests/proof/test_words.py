@@ -10,7 +10,7 @@ from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.system.audit_subjects import subjects_of
 from app.system.audit_words import Part, sentence
-from tests.office import principal_of
+from tests.acting import person_of
 from tests.proof.conftest import Proven
 
 
@@ -27,7 +27,7 @@ def _text(parts: list[Part]) -> str:
 
 
 def test_what_was_done_is_a_sentence_with_names_numbers_and_reasons(proven: Proven) -> None:
-    said = _said(proven, principal_of(Role.AUDITOR))
+    said = _said(proven, person_of(Role.AUDITOR))
     texts = {action: _text(parts) for action, parts in said.items()}
     assert texts[AuditAction.CLEARING_SUBMITTED] == (
         "operator 为 操作员2（KP0002）提交清卡申请 QK202611-000002，原因：按期清卡"
@@ -43,7 +43,7 @@ def test_what_was_done_is_a_sentence_with_names_numbers_and_reasons(proven: Prov
 
 
 def test_no_sentence_holds_a_raw_id_or_a_name_of_the_program(proven: Proven) -> None:
-    for action, parts in _said(proven, principal_of(Role.AUDITOR)).items():
+    for action, parts in _said(proven, person_of(Role.AUDITOR)).items():
         text = _text(parts)
         assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", text), text
         assert action not in text
@@ -51,11 +51,11 @@ def test_no_sentence_holds_a_raw_id_or_a_name_of_the_program(proven: Proven) -> 
 
 
 def test_objects_lead_to_their_pages_for_who_may_see_them(proven: Proven) -> None:
-    submitted = _said(proven, principal_of(Role.AUDITOR))[AuditAction.CLEARING_SUBMITTED]
+    submitted = _said(proven, person_of(Role.AUDITOR))[AuditAction.CLEARING_SUBMITTED]
     links = [part.href for part in submitted if part.href]
     assert any(href.startswith("/clearing/operators/") for href in links)
     assert f"/clearing/requests/{proven.rejected}" in links
-    stranger = principal_of(Role.AUDITOR, enterprise_ids=frozenset())
+    stranger = person_of(Role.AUDITOR, enterprise_ids=frozenset())
     submitted = _said(proven, stranger)[AuditAction.CLEARING_SUBMITTED]
     assert [part.href for part in submitted if part.href] == []
     assert "KP0002" not in _text(submitted)

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM, Permission, Principal, Role
 from app.audit.models import AuditRecord
 from app.clearing.models import ClearedType
 from app.contracts.devices import (
@@ -39,6 +39,7 @@ from app.reconciliation import service
 from app.reconciliation.findings import Findings, Scope
 from app.reconciliation.models import DifferenceKind
 from app.reconciliation.readings import BY_ITSELF, DeviceRead
+from tests.acting import key_of
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject
@@ -531,13 +532,7 @@ def test_who_may_do_what(
 
 
 def test_reading_alone_keeps_no_run(app: FastAPI, client: TestClient, books: Books) -> None:
-    app.state.principal = Principal(
-        kind=PrincipalKind.API_KEY,
-        id=new_id(),
-        name="erp",
-        display_name="erp",
-        permissions=frozenset({Permission.READ}),
-    )
+    app.state.principal = key_of(Permission.READ)
     assert _get(client)["differences"] == []
     assert client.post(URL, json={"period": DUE}).status_code == 403
 

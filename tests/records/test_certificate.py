@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM, Permission, Principal, Role
 from app.clearing import queries
 from app.clearing.models import ClearingRecord
 from app.clearing.states import Result
@@ -25,6 +25,7 @@ from app.core.db import Session
 from app.core.ids import new_id
 from app.records import certificate, certificate_pdf
 from app.records.certificate import CertificateNotGenuine, CertificateUnavailable
+from tests.acting import key_of
 
 if TYPE_CHECKING:
     from tests.office import Office
@@ -298,13 +299,7 @@ def test_every_role_may_verify(
 
 
 def test_reading_alone_does_not_allow_it(app: FastAPI, client: TestClient, record_id: UUID) -> None:
-    app.state.principal = Principal(
-        kind=PrincipalKind.API_KEY,
-        id=new_id(),
-        name="erp",
-        display_name="erp",
-        permissions=frozenset({Permission.READ}),
-    )
+    app.state.principal = key_of(Permission.READ)
     assert client.get("/audit/certificate").status_code == 403
     assert "验证凭证" not in client.get("/clearing/records").text
 

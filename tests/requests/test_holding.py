@@ -13,7 +13,8 @@ from app.clearing.models import ClearingRequest
 from app.clearing.states import RequestState
 from app.core.db import Session
 from app.requests.service import control, holding
-from tests.office import DUE, principal_of
+from tests.acting import person_of
+from tests.office import DUE
 
 if TYPE_CHECKING:
     from tests.office import Office
@@ -70,7 +71,7 @@ def test_who_may_not_see_the_request_is_told_no_more_than_that_there_is_one(
 ) -> None:
     subject = office.operator()
     office.submit(subject)
-    stranger = principal_of(Role.OPERATOR, enterprise_ids=frozenset({uuid4()}))
+    stranger = person_of(Role.OPERATOR, enterprise_ids=frozenset({uuid4()}))
     with office.database.reading() as session, pytest.raises(errors.ClearingInProgress) as refused:
         holding.require_free(session, subject.device_ids, principal=stranger)
     assert (refused.value.extensions, refused.value.headers) == ({}, {})

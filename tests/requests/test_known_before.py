@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM, Permission, Principal, Role
 from app.batches import queries as batch_queries
 from app.batches.schemas import BatchCreate
 from app.clearing import queries
@@ -20,7 +20,6 @@ from app.clearing.states import Kind, Mode, RequestState, Scope
 from app.contracts.devices import DeviceReading, InvoiceType
 from app.contracts.periods import Period
 from app.core import migrate
-from app.core.ids import new_id
 from app.devices.models import Device, DeviceMonitor
 from app.notifications.models import Event
 from app.prechecks import Check, Severity, acceptance, preview, run
@@ -29,6 +28,7 @@ from app.prechecks.forecast import foresee
 from app.prechecks.readings import Look, Read, Space
 from app.prechecks.subject import Subject as Looked
 from app.requests import examination
+from tests.acting import key_of
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject
@@ -42,9 +42,7 @@ Reading = Callable[..., DeviceReading]
 def key(app: FastAPI) -> Principal:
     """A key that may ask and execute, who sends the requests of the app."""
     scopes = (Permission.READ, Permission.CLEARING_REQUEST, Permission.CLEARING_EXECUTE)
-    principal = Principal(
-        PrincipalKind.API_KEY, new_id(), "erp", "erp", permissions=frozenset(scopes)
-    )
+    principal = key_of(*scopes)
     app.state.principal = principal
     return principal
 

@@ -17,7 +17,7 @@ from app.operators import service as operators_service
 from app.operators.models import Operator
 from app.operators.schemas import OperatorCreate
 from app.requests.service import outcome, progress
-from tests.office import principal_of
+from tests.acting import person_of
 from tests.requests.test_outcome_words import ORDINARY, SPECIAL, _end, _type
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_a_success_leads_to_its_certificate_and_to_whoever_is_next(
     assert re.search(r'href="/api/v1/clearing-records/[^"]+/certificate">.*?清卡凭证', page)
     ids = {str(one.operator_id) for one in subjects} | {str(elsewhere)}
     for others, limits in ((3, None), (2, frozenset({office.enterprise_id}))):
-        app.state.principal = principal_of(Role.OPERATOR, enterprise_ids=limits)
+        app.state.principal = person_of(Role.OPERATOR, enterprise_ids=limits)
         listed = re.findall(
             r'class="name" href="/clearing/operators/([0-9a-f-]{36})"',
             client.get("/clearing?state=due").text,
@@ -59,7 +59,7 @@ def test_a_success_leads_to_its_certificate_and_to_whoever_is_next(
         assert found is not None
         assert found[0] == f"/clearing/operators/{first}"
         assert f"（{others}）" in found[1]
-    app.state.principal = principal_of(Role.AUDITOR)
+    app.state.principal = person_of(Role.AUDITOR)
     assert _next(client.get(path).text) is None
 
 

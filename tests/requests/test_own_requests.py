@@ -9,16 +9,16 @@ import pytest
 from sqlmodel import select
 
 from app.accounts import service as accounts_service
-from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Principal, PrincipalKind, Role
+from app.accounts.principal import ROLE_PERMISSIONS, SYSTEM, Permission, Principal, Role
 from app.accounts.service import AccountDraft
 from app.audit.models import AuditRecord
 from app.clearing import errors, queries
 from app.clearing.models import ClearingRequest
 from app.clearing.states import RequestState
 from app.core.db import Session
-from app.core.ids import new_id
 from app.requests.pages.request_data import build
 from app.requests.service import control, handover, review
+from tests.acting import key_of, person_of
 
 if TYPE_CHECKING:
     from tests.office import Office
@@ -27,14 +27,8 @@ Person = Callable[..., Principal]
 
 
 def _key_of(maker: Principal, *, answered_by: UUID | None = None) -> Principal:
-    return Principal(
-        PrincipalKind.API_KEY,
-        new_id(),
-        "ERP",
-        "ERP",
-        permissions=ROLE_PERMISSIONS[Role.ADMIN],
-        maker_id=maker.id,
-        responsible_id=answered_by or maker.id,
+    return key_of(
+        *Permission, name="ERP", maker_id=maker.id, responsible_id=answered_by or maker.id
     )
 
 
@@ -113,14 +107,7 @@ def _account(office: "Office", name: str, role: Role) -> Principal:
             session, draft, by=SYSTEM, settings=office.settings, clock=office.clock
         )
         account_id = made.account.id
-    return Principal(
-        PrincipalKind.ACCOUNT,
-        account_id,
-        name,
-        name,
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-    )
+    return person_of(role, id=account_id, name=name, display_name=name)
 
 
 def test_a_clerk_gives_up_their_own_request_and_no_other(office: "Office", person: Person) -> None:

@@ -12,7 +12,7 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.accounts import service as accounts_service
-from app.accounts.principal import SYSTEM, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import SYSTEM, Permission, Principal, Role
 from app.accounts.service import AccountDraft
 from app.batches import queries as batch_queries
 from app.batches import service as batch
@@ -29,6 +29,7 @@ from app.requests.examination import Examiner
 from app.requests.service import control, review, start
 from app.requests.service.due import start_due
 from app.requests.service.start import Way
+from tests.acting import key_of
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject
@@ -37,12 +38,6 @@ Person = Callable[..., Principal]
 PASSWORD = "whole path 2468"
 DUE = "2026-10"
 PEAK = {"peak_window": "09:30-11:30"}  # it is 10:00
-
-
-def _key(*scopes: Permission) -> Principal:
-    return Principal(
-        PrincipalKind.API_KEY, new_id(), "erp", "erp", permissions=frozenset({*scopes})
-    )
 
 
 REQUESTER = (Permission.READ, Permission.CLEARING_REQUEST)
@@ -102,7 +97,7 @@ def test_a_start_without_a_review_asks_a_person_for_the_password(
     decided = start.decide(
         _order(exceptional=exceptional),
         review_required=required,
-        principal=person(who) if isinstance(who, Role) else _key(*who),
+        principal=person(who) if isinstance(who, Role) else key_of(*who),
         settings=office.settings,
         now=office.clock(),
     )
@@ -339,7 +334,7 @@ def test_without_review_a_person_proves_it_in_the_api_as_well(
 def test_without_review_a_key_needs_no_password(
     office: "Office", client: TestClient, app: FastAPI
 ) -> None:
-    app.state.principal = _key(*REQUESTER)
+    app.state.principal = key_of(*REQUESTER)
     subject = office.operator()
     body = {"operator_id": str(subject.operator_id), "period": DUE, "reason": "按期清卡"}
     assert client.post("/api/v1/clearing-requests", json=body).json()["state"] == "scheduled"
@@ -372,7 +367,7 @@ def test_what_ran_without_a_review_says_so(
 def test_a_key_that_may_execute_leaves_that_to_the_next_call(
     office: "Office", client: TestClient, app: FastAPI
 ) -> None:
-    app.state.principal = _key(*EXECUTOR)
+    app.state.principal = key_of(*EXECUTOR)
     subject = office.operator()
     body = {"operator_id": str(subject.operator_id), "period": DUE, "reason": "按期清卡"}
     made = client.post("/api/v1/clearing-requests", json=body).json()

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from app import error_handlers
-from app.accounts.principal import Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import Permission, Principal, Role
 from app.audit import offline, service
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM
@@ -29,7 +29,7 @@ from app.audit.models import AuditCheckpoint, AuditRecord
 from app.core.db import Database
 from app.settings import Settings
 from app.system import audit_api, audit_cli, audit_pages
-from tests.acting import act_as
+from tests.acting import act_as, person_of
 
 SECRET = "a root secret for tests of thirty-two bytes"
 START = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
@@ -37,12 +37,11 @@ API = "/api/v1/audit-records"
 
 
 def _principal(*permissions: Permission) -> Principal:
-    return Principal(
-        kind=PrincipalKind.ACCOUNT,
+    return person_of(
+        Role.AUDITOR,
         id=UUID(int=9),
         name="shen",
         display_name="沈审计",
-        roles=frozenset({Role.AUDITOR}),
         permissions=frozenset(permissions),
         ip="127.0.0.1",
     )

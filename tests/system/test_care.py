@@ -20,14 +20,13 @@ from typer.testing import CliRunner
 from app import error_handlers
 from app.accounts import service as accounts_service
 from app.accounts.models import Account, AccountSession, SignInAttempt
-from app.accounts.principal import ROLE_PERMISSIONS, Permission, Principal, PrincipalKind, Role
+from app.accounts.principal import Permission, Role
 from app.audit.actions import AuditAction
 from app.audit.actor import SYSTEM
 from app.audit.models import AuditRecord
 from app.cli import app as command_line
 from app.core import logging as core_logging
 from app.core.db import Database
-from app.core.ids import new_id
 from app.devices import service as devices_service
 from app.enterprises.models import Enterprise
 from app.notifications.kinds import SUBSCRIBABLE, EventKind
@@ -41,17 +40,10 @@ from app.system.maintenance import Task
 from app.system.models import IdempotencyKey
 from app.system.queries import KEPT_FOR
 from app.system.scrubbing import Scrubber
-from tests.acting import act_as
+from tests.acting import act_as, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
-ADMIN = Principal(
-    kind=PrincipalKind.ACCOUNT,
-    id=new_id(),
-    name="lin",
-    display_name="林会计",
-    roles=frozenset({Role.ADMIN}),
-    permissions=ROLE_PERMISSIONS[Role.ADMIN],
-)
+ADMIN = person_of(name="lin", display_name="林会计")
 
 
 def _clock() -> datetime:
@@ -210,13 +202,7 @@ def test_maintenance_over_page_and_api(client: TestClient) -> None:
 )  # fmt: skip
 def test_care_is_for_admins(client: TestClient, path: str) -> None:
     app: Any = client.app
-    app.state.principal = Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="shen",
-        display_name="沈审计",
-        permissions=frozenset({Permission.READ, Permission.AUDIT_READ}),
-    )
+    app.state.principal = person_of(Role.AUDITOR, name="shen", display_name="沈审计")
     assert client.post(path, json={"task": "clean"}).status_code == 403
 
 

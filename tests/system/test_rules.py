@@ -7,37 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app import error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
 from app.audit.actor import SYSTEM
 from app.audit.models import AuditRecord
 from app.backups import service as backups
 from app.backups.models import Backup, BackupKind, BackupState
 from app.core.db import Database
-from app.core.ids import new_id
 from app.enterprises.api import router as enterprises_api
 from app.enterprises.pages import router as enterprises_pages
-from app.layout import layout
 from app.settings import Settings
 from app.system import maintenance
 from app.system.maintenance import Task
 from app.system.rules import RULES, Rules
 from app.system.rules_pages import api_router, router
-from tests.acting import act_as
+from tests.acting import app_of, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
-ADMIN = Principal(
-    kind=PrincipalKind.ACCOUNT,
-    id=new_id(),
-    name="lin",
-    display_name="林会计",
-    roles=frozenset({Role.ADMIN}),
-    permissions=ROLE_PERMISSIONS[Role.ADMIN],
-)
+ADMIN = person_of(name="lin", display_name="林会计")
 
 
 @pytest.fixture
@@ -48,19 +36,14 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(database: Database, settings: Settings) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.state.database = database
-    app.state.settings = settings
-    app.state.clock = lambda: NOW
-    app.state.layout = layout
-    app.state.simulated = False
-
-    act_as(app, lambda: ADMIN)
-    error_handlers.install(app)
-    app.include_router(router)
-    app.include_router(api_router, prefix="/api/v1")
-    app.include_router(enterprises_api, prefix="/api/v1")
-    app.include_router(enterprises_pages)
+    app = app_of(
+        database,
+        settings,
+        lambda: NOW,
+        ADMIN,
+        api=[api_router, enterprises_api],
+        pages=[router, enterprises_pages],
+    )
     with TestClient(app, follow_redirects=False) as client:
         yield client
 

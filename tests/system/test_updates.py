@@ -14,29 +14,21 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import __version__, error_handlers
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Role
 from app.background import Background
 from app.core.db import Database
-from app.core.ids import new_id
 from app.core.metrics import RequestMetrics
 from app.jobs.scheduler import JobPlan, Scheduler, daily
 from app.notifications import queries as notifications_queries
 from app.settings import Settings
 from app.system import api, pages, updates
 from app.system.rules import Rules
-from tests.acting import act_as
+from tests.acting import act_as, person_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 NEWER = {"version": "99.1", "url": "https://example.com/99.1", "notes": "<b>修复</b>\n新增导出"}
 HUGE = 100 << 20
-READER = Principal(
-    kind=PrincipalKind.ACCOUNT,
-    id=new_id(),
-    name="he",
-    display_name="何静",
-    roles=frozenset({Role.OPERATOR}),
-    permissions=ROLE_PERMISSIONS[Role.OPERATOR],
-)
+READER = person_of(Role.OPERATOR, name="he", display_name="何静")
 
 
 def _clock() -> datetime:
