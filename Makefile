@@ -35,7 +35,7 @@ run: $(RUN_STAMP) ## serve the demo on http://127.0.0.1:8000
 test: $(DEV_STAMP) ## run all tests, those in a browser too
 	@without=$$(sh scripts/system_packages.sh test) && \
 	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
-	$(PYTEST) -n $(WORKERS) --dist loadfile --basetemp "$$directory/t" $$without $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --basetemp "$$directory" $$without $(ARGS)
 
 e2e: $(DEV_STAMP) ## run the tests in a browser only
 	@sh scripts/system_packages.sh test >/dev/null

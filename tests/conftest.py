@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app import features
 from app.core import migrate
@@ -26,6 +28,15 @@ _counter = itertools.count()
 def _composed() -> None:
     """As every program of the product begins."""
     features.compose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Real hashes of the least strength. Of the strength in use see tests/core/test_security.py."""
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PasswordHash, "recommended", lambda: quick)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-MARK = "QINGKA_TEST_RUN"
+MARK = "PYTEST_RUN_MARK"
 _ENDED = b"ended"
 _GRACE = 10.0
 """Seconds the workers and servers of a run that ended by itself have to go."""

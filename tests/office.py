@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import features
 from app.accounts.principal import SYSTEM, Principal, Role
 from app.audit import service as audit
 from app.audit.actions import AuditAction
@@ -45,7 +44,7 @@ from app.prechecks import DeviceFacts, Facts
 from app.prechecks.facts import SystemFacts
 from app.requests.service import control, submit
 from app.settings import Settings
-from tests.acting import app_of, person_of
+from tests.acting import person_of, product_of
 
 NOW = datetime(2026, 11, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 DUE = "2026-10"
@@ -410,13 +409,7 @@ def reading() -> Callable[..., DeviceReading]:
 @pytest.fixture
 def app(office: Office) -> FastAPI:
     """The routes of clearing; requests come from `app.state.principal`, an admin unless a test says otherwise."""
-    app = app_of(
-        office.database,
-        office.settings,
-        office.clock,
-        person_of(Role.ADMIN),
-        pages=[features.api_router(), features.page_router()],
-    )
+    app = product_of(office.database, office.settings, office.clock, person_of(Role.ADMIN))
     app.state.agents = AgentClients(office.database, office.settings)
     return app
 

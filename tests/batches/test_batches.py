@@ -23,7 +23,6 @@ from app.audit import service as audit
 from app.audit.actions import AuditAction
 from app.audit.models import AuditRecord
 from app.batches import queries as batch_queries
-from app.batches.api import router as batch_api
 from app.batches.export import RESULT_HEADER, SKIPPED
 from app.batches.schemas import BatchCreate
 from app.batches.warnings import grouped
@@ -65,8 +64,7 @@ def office(any_office: "Office") -> "Office":
 
 @pytest.fixture
 def app(app: FastAPI, person: Person) -> FastAPI:
-    """With the API of batches; staff asks, who need no password."""
-    app.include_router(batch_api, prefix="/api/v1")
+    """Staff asks, who need no password."""
     app.state.principal = person(Role.OPERATOR)
     return app
 

@@ -21,7 +21,6 @@ from app.audit.models import AuditRecord
 from app.batches import members, order_queries, portions
 from app.batches import queries as batch_queries
 from app.batches import service as batches
-from app.batches.api import router as batch_api
 from app.batches.portion_thread import Portions
 from app.clearing.models import ClearingBatchOrder, ClearingRequest
 from app.clearing.outcomes import Failure
@@ -45,7 +44,6 @@ def office(any_office: "Office") -> "Office":
 
 @pytest.fixture
 def app(app: FastAPI, person: Person) -> FastAPI:
-    app.include_router(batch_api, prefix="/api/v1")
     app.state.principal = person(Role.OPERATOR)
     return app
 

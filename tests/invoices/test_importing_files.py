@@ -203,6 +203,17 @@ def test_a_zip_bomb_is_refused_by_its_size(keep: Keep, monkeypatch: pytest.Monke
     assert "解压后" in refusal(keep(content))
 
 
+def test_a_bomb_that_declares_a_small_size_is_read_no_further_than_that(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "MAX_UNCOMPRESSED", 1 << 20)
+    content = bytearray(workbook(" " * (2 << 20)))
+    entry = content.rindex(b"xl/worksheets/sheet1.xml") - 46
+    assert content[entry : entry + 4] == b"PK\x01\x02"
+    content[entry + 24 : entry + 28] = (1000).to_bytes(4, "little")
+    assert "已损坏" in refusal(keep(bytes(content)))
+
+
 def test_archives_that_are_no_workbooks(keep: Keep) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

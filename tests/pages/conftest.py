@@ -10,9 +10,8 @@ from starlette.testclient import TestClient
 
 from app.accounts.principal import Role
 from app.core.db import Database
-from app.features import page_router
 from app.settings import Settings
-from tests.acting import app_of, person_of
+from tests.acting import person_of, product_of
 
 NOW = datetime(2026, 12, 9, 2, 0, tzinfo=UTC)
 
@@ -26,7 +25,7 @@ def now() -> datetime:
 def app(database: Database, tmp_path: Path) -> FastAPI:
     """Its requests come from `app.state.principal`, an admin unless a test says otherwise."""
     settings = Settings(data_dir=tmp_path)
-    app = app_of(database, settings, lambda: NOW, person_of(Role.ADMIN), pages=[page_router()])
+    app = product_of(database, settings, lambda: NOW, person_of(Role.ADMIN))
     app.state.started_at = NOW
     return app
 

@@ -19,10 +19,7 @@ from app.clearing.states import RequestState
 from app.contracts.devices import DeviceReading
 from app.devices import service as devices_service
 from app.devices.models import Device, DeviceState
-from app.devices.pages import router as devices_pages
-from app.enterprises.pages import router as enterprises_pages
 from app.operators.models import Operator
-from app.operators.pages import router as operators_pages
 
 if TYPE_CHECKING:
     from tests.office import Office, Subject
@@ -30,10 +27,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def app(app: FastAPI) -> FastAPI:
-    """With the pages of the registers; by key, nobody who could be asked for a password."""
+    """By key: nobody who could be asked for a password."""
     app.state.principal = replace(app.state.principal, kind=PrincipalKind.API_KEY)
-    for router in (devices_pages, operators_pages, enterprises_pages):
-        app.include_router(router)
     return app
 
 
