@@ -328,7 +328,7 @@ def test_a_run_that_found_nothing_is_listed_only_while_all_its_devices_are_seen(
         theirs = session.get_one(Device, foreign.device_ids[0])
         theirs.enterprise_id = other.id
         own = session.get_one(Device, seen.device_ids[0])
-        me = principal_of(Role.OPERATOR, enterprise_ids=frozenset({own.enterprise_id}))
+        me = person_of(Role.OPERATOR, enterprise_ids=frozenset({own.enterprise_id}))
         runs = [
             _run_of(devices, clock(), str(me.id), 0)
             for devices in ([own], [own, theirs], [theirs], [])

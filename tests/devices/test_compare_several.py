@@ -10,10 +10,9 @@ from fastapi import FastAPI
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app.accounts.principal import ROLE_PERMISSIONS, Principal, PrincipalKind, Role
+from app.accounts.principal import Role
 from app.contracts.faults import fault
 from app.core.db import Database
-from app.core.ids import new_id
 from app.dashboard.pages import operator, operator_devices
 from app.devices import service
 from app.devices.models import Device
@@ -21,6 +20,7 @@ from app.devices.pages import router as device_pages
 from app.enterprises.models import Enterprise
 from app.layout import layout
 from app.settings import Settings
+from tests.acting import person_of
 
 MAIN, SUB = "661814461322", "661814461323"
 Make = Callable[..., Any]
@@ -147,14 +147,7 @@ def test_the_way_to_mend_an_enterprise_is_for_who_may(
     may: bool,
 ) -> None:
     """A device's page and the operator's say it, also when the device is as it was."""
-    app.state.principal = Principal(
-        kind=PrincipalKind.ACCOUNT,
-        id=new_id(),
-        name="lin",
-        display_name="林会计",
-        roles=frozenset({role}),
-        permissions=ROLE_PERMISSIONS[role],
-    )
+    app.state.principal = person_of(role)
     with database.transaction() as session:
         enterprise = session.exec(select(Enterprise)).one()
         link = f'href="/settings/enterprises/{enterprise.id}"'
