@@ -43,18 +43,45 @@ def test_a_process_whose_clock_is_wrong_takes_nobodys_work_and_loses_none(
     database.dispose()
 
 
-def test_a_process_whose_row_is_deleted_by_who_takes_over_is_heard_of_again(
+def test_a_process_that_is_taken_over_is_forgotten_and_heard_of_again_when_it_comes_back(
     any_database: Database, tmp_path: Path
 ) -> None:
     context = _context(any_database, tmp_path)
     processes.say_alive(context, "one")
     _age(any_database, "one", 21)
     assert processes.silent(context, "two") == ["one"]
-    processes.forget(context, "one")
+    with processes.taking_over(context, "one") as is_ours:
+        assert is_ours
+    assert processes.silent(context, "two") == []
     processes.say_alive(context, "one")
-    processes.forget(context, "one")  # too late: it has come back
+    with processes.taking_over(context, "one") as is_ours:
+        assert not is_ours, "too late: it has come back"
     with any_database.reading() as session:
         assert session.get(EngineProcess, "one") is not None
+
+
+def test_who_breaks_off_in_the_middle_leaves_the_work_to_be_taken_over(
+    any_database: Database, tmp_path: Path
+) -> None:
+    context = _context(any_database, tmp_path)
+    processes.say_alive(context, "one")
+    _age(any_database, "one", 21)
+    with pytest.raises(RuntimeError), processes.taking_over(context, "one"):
+        raise RuntimeError("killed")
+    assert processes.silent(context, "two") == ["one"]
+
+
+def test_of_two_survivors_one_takes_over(postgres_url: str, tmp_path: Path) -> None:
+    database = Database(postgres_url)
+    context = _context(database, tmp_path)
+    processes.say_alive(context, "one")
+    _age(database, "one", 21)
+    with (
+        processes.taking_over(context, "one") as first,
+        processes.taking_over(context, "one") as second,
+    ):
+        assert (first, second) == (True, False)
+    database.dispose()
 
 
 def test_who_leaves_in_order_is_silent_at_once(any_database: Database, tmp_path: Path) -> None:

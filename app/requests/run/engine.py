@@ -207,20 +207,16 @@ class Engine:
 
     def _take_over(self) -> None:
         for silent in processes.silent(self.context, self.executor_id):
-            log.warning("taking over the work of a process that is gone", executor=silent)
-            DBOS._recover_pending_workflows([silent])
-            processes.forget(self.context, silent)
+            with processes.taking_over(self.context, silent) as is_ours:
+                if not is_ours:
+                    continue
+                log.warning("taking over the work of a process that is gone", executor=silent)
+                for identity in _pending_of(silent):
+                    DBOS.resume_workflow(identity, queue_name=QUEUE)
 
     def _take_up_lost(self) -> None:
         """Put workflows back into the queue that ended in this process without a record of it."""
-        pending = DBOS.list_workflows(
-            status="PENDING",
-            executor_id=self.executor_id,
-            name=workflow.WORKFLOW,
-            load_input=False,
-            load_output=False,
-        )
-        for identity in self._lost.among(status.workflow_id for status in pending):
+        for identity in self._lost.among(_pending_of(self.executor_id)):
             log.warning("taking up a workflow nobody executes", workflow=identity)
             DBOS.resume_workflow(identity, queue_name=QUEUE)
 
@@ -240,6 +236,18 @@ class Engine:
                 self._start_workflow(request_id, attempt)
             elif known[identity] in _ENDED:
                 workflow.end_broken(self.context, request_id, attempt)
+
+
+def _pending_of(executor_id: str) -> list[str]:
+    """The workflows this process is executing by the engine's books."""
+    found = DBOS.list_workflows(
+        status="PENDING",
+        executor_id=executor_id,
+        name=workflow.WORKFLOW,
+        load_input=False,
+        load_output=False,
+    )
+    return [status.workflow_id for status in found]
 
 
 def workflow_id(request_id: UUID, attempt: int) -> str:

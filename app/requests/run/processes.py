@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,15 +99,23 @@ def silent(context: Context, own_id: str) -> list[str]:
         return list(session.exec(statement))
 
 
-def forget(context: Context, executor_id: str) -> None:
-    """Its work is taken over; one that has come back meanwhile stays known."""
+@contextmanager
+def taking_over(context: Context, executor_id: str) -> Iterator[bool]:
+    """Take over the work of a process that is gone, and forget it when all of it is; tell whether it is ours to.
+
+    It is not when another process is at it, or when it has come back; and it stays known when this one breaks off.
+    """
     with context.database.transaction() as session:
         limit = shared_now(session, context.clock) - SILENT_AFTER
-        session.execute(
-            sa.delete(EngineProcess).where(
-                col(EngineProcess.executor_id) == executor_id, col(EngineProcess.seen_at) < limit
-            )
+        statement = (
+            select(EngineProcess)
+            .where(EngineProcess.executor_id == executor_id, col(EngineProcess.seen_at) < limit)
+            .with_for_update(skip_locked=True)
         )
+        gone = session.exec(statement).first()
+        yield gone is not None
+        if gone is not None:
+            session.delete(gone)
 
 
 def _lasting_id(path: Path) -> str:
