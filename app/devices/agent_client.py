@@ -170,9 +170,10 @@ class AgentClient:
         answer = await self._send("POST", f"/devices/{number}/operations", json=body)
         return _parsed(TypeAdapter(Operation), answer)
 
-    async def operation_async(self, operation_id: UUID) -> Operation:
-        """See `operation`."""
-        return await self._get(f"/operations/{operation_id}", TypeAdapter(Operation))
+    async def operation_async(self, operation_id: UUID, *, wait: float = 0.0) -> Operation:
+        """See `operation`; with `wait`, once it is final or these seconds are over."""
+        query = {"wait": f"{wait:.1f}"} if wait else None
+        return await self._get(f"/operations/{operation_id}", TypeAdapter(Operation), query)
 
     async def cancel_async(self, operation_id: UUID) -> Operation:
         """See `cancel`."""
@@ -204,15 +205,15 @@ class AgentClient:
             while operation.state not in FINAL_STATES:
                 if (left := deadline - monotonic()) <= 0:
                     raise AgentFault(fault("device.timeout"))
-                query = {"wait": f"{min(left, 10):.1f}"}
-                path = f"/operations/{request.id}"
-                operation = await self._get(path, TypeAdapter(Operation), query)
+                operation = await self.operation_async(request.id, wait=min(left, 10))
         return operation
 
-    async def find_operation_async(self, operation_id: UUID) -> Operation | None:
+    async def find_operation_async(
+        self, operation_id: UUID, *, wait: float = 0.0
+    ) -> Operation | None:
         """The same, or None when the agent never took it."""
         try:
-            return await self.operation_async(operation_id)
+            return await self.operation_async(operation_id, wait=wait)
         except AgentFault as error:
             if error.fault.code == "agent.operation_not_found":
                 return None

@@ -24,6 +24,8 @@ log = get_logger(__name__)
 
 POLL_SECONDS = 5.0
 """Between two looks for what nobody announced to this process: a repeated try, or a hand-over that got lost."""
+GATHER_SECONDS = 0.5
+"""So long what is published gathers: the events of one moment are spread in one transaction."""
 WORKERS = 4
 MOST_IN_A_ROW = 50
 """Mails through one connection; servers limit them, often to a hundred."""
@@ -41,6 +43,7 @@ class Sender:
         self.clock = clock
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._published = threading.Event()
         self._work: queue.Queue[Claim | None] = queue.Queue()
         self._free = threading.Semaphore(WORKERS)
         self._leader = threading.Thread(target=self._lead, name="notify", daemon=True)
@@ -51,13 +54,13 @@ class Sender:
 
     def start(self) -> None:
         """Begin to look for work."""
-        wake.listen(self._wake.set)
+        wake.listen(self._told)
         for thread in (self._leader, *self._workers):
             thread.start()
 
     def stop(self) -> None:
         """Take nothing new; a try under way that does not end soon is taken up again by its lease."""
-        wake.unlisten(self._wake.set)
+        wake.unlisten(self._told)
         self._stopping.set()
         self._wake.set()
         for _ in self._workers:
@@ -81,11 +84,19 @@ class Sender:
     def _lead(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(POLL_SECONDS)
+            if self._published.is_set():
+                self._stopping.wait(GATHER_SECONDS)
+                self._published.clear()
             self._wake.clear()
             try:
                 self._look()
             except Exception as error:
                 log.warning("could not look for notifications", exc_info=error)
+
+    def _told(self) -> None:
+        """Something was published."""
+        self._published.set()
+        self._wake.set()
 
     def _look(self) -> None:
         if self._stopping.is_set():

@@ -167,25 +167,20 @@ def test_rule_5_all_is_reported_before_any_is_cleared_and_sub_machines_go_first(
     asked: list[tuple[OperationKind, Any]] = []
 
     async def perform(
-        attempt: Attempt,
-        device_id: Any,
-        kind: OperationKind,
-        _: object,
-        then: operations.AfterEnd | None,
+        attempt: Attempt, wanted: operations.Call, _: object, *, then: Any, **__: object
     ) -> None:
-        asked.append((kind, device_id))
+        asked.append((wanted.kind, wanted.device_id))
         now = office.clock()
         done = Operation(
             id=request_id,
             device_number=NUMBER,
-            kind=kind,
+            kind=wanted.kind,
             period=DUE,
             state=OperationState.SUCCEEDED,
             created_at=now,
             updated_at=now,
         )
-        if then is not None:
-            await attempt.write(then, done)
+        await attempt.write(then, done)
 
     monkeypatch.setattr(operations, "perform", perform)
     agents = AgentClients(office.database, office.settings)

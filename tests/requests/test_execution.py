@@ -1,5 +1,7 @@
 """A process that was paused while another took its work over changes nothing any more."""
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -9,9 +11,12 @@ from sqlmodel import select
 from app.accounts.principal import SYSTEM
 from app.backups import service as backups_service
 from app.backups.models import Backup, BackupKind
+from app.clearing import queries
 from app.clearing.models import ClearingEvent, ClearingRequest
+from app.clearing.states import Stage, StageState
 from app.core.db import Session
 from app.devices.connections import AgentClients
+from app.requests.run import stage_backup, stage_init
 from app.requests.run.context import Attempt, Context, Superseded
 from app.requests.run.execution import claim
 from app.requests.service import progress
@@ -59,6 +64,33 @@ def test_after_a_takeover_the_earlier_execution_writes_nothing(
     assert _events(context) == before
     successor.write_now(_note)
     assert _events(context) == before + 1
+
+
+def test_the_claim_begins_the_first_stage_and_a_takeover_does_not_begin_it_again(
+    context: Context, running: UUID
+) -> None:
+    before = _events(context)
+    begin = partial(stage_init.begin_first, at=context.clock())
+    for owner in ("one", "two"):
+        claim(context, running, 1, owner, holds=lambda: True, begin=begin)
+        with context.database.reading() as session:
+            first = queries.stages(session, running)[0]
+        assert (first.name, first.state) == (Stage.INIT, StageState.RUNNING)
+        assert _events(context) == before + 1
+
+
+def test_an_initial_stage_that_ended_is_not_run_again(context: Context, running: UUID) -> None:
+    """The process died between its end and the engine's note of it: the next stage was begun already."""
+    attempt = _claimed(context, running, "one")
+
+    def end(session: Session, request: ClearingRequest) -> None:
+        progress.end_stage(session, request, Stage.INIT, "检查通过", request.updated_at)
+        stage_backup.begin(session, request, request.updated_at)
+
+    attempt.write_now(end)
+    before = _events(context)
+    asyncio.run(stage_init.run(_claimed(context, running, "two")))
+    assert _events(context) == before
 
 
 def test_the_same_process_taking_its_work_up_again_is_another_execution(

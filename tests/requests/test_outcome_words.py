@@ -18,7 +18,7 @@ from app.audit.models import AuditRecord
 from app.clearing import queries
 from app.clearing.models import ClearingRecord, ClearingRequest
 from app.clearing.outcomes import Failure
-from app.clearing.states import Outcome, RequestState, TargetState
+from app.clearing.states import Outcome, RequestState, Stage, TargetState
 from app.contracts.devices import InvoiceType
 from app.contracts.faults import FAULTS, fault
 from app.contracts.operations import Operation, OperationKind, OperationState, TypeOutcome
@@ -271,15 +271,15 @@ def _device_that(state: OperationState, *types: TypeOutcome) -> Perform:
     """In place of the operation: it ends so, with these outcomes."""
 
     async def perform(
-        attempt: Attempt, device_id: UUID, kind: OperationKind, _: object, then: Any
+        attempt: Attempt, wanted: operations.Call, _: object, *, then: Any, **__: object
     ) -> None:
-        if kind is OperationKind.REPORT:
+        if wanted.kind is OperationKind.REPORT:
             return
         now = attempt.context.clock()
         ended = Operation(
             id=UUID(int=7),
             device_number="660000001000",
-            kind=kind,
+            kind=wanted.kind,
             period=DUE,
             state=state,
             outcomes=types,
@@ -364,7 +364,8 @@ def test_the_stage_says_all_cleared_only_where_it_is(
     monkeypatch.setattr(operations, "perform", _device_that(OperationState.SUCCEEDED, *types))
     asyncio.run(stage_clear.run(_attempt(office, request_id)))
     with office.database.reading() as session:
-        assert queries.request(session, request_id).message == said
+        told = {one.name: one.message for one in queries.stages(session, request_id)}
+    assert told[Stage.CLEAR] == said
 
 
 def test_an_invalid_answer_inside_a_write_keeps_its_own_code(

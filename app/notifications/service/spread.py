@@ -41,6 +41,8 @@ def spread_waiting(database: Database, clock: Clock) -> int:
             for event in events:
                 spread_event(session, event, at=clock())
         spread += len(events)
+        if len(events) < _AT_ONCE:
+            return spread
 
 
 def spread_event(session: Session, event: Event, *, at: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -36,12 +37,10 @@ async def run(attempt: Attempt) -> None:
     if content is None:
         return
     try:
-        backup = await asyncio.to_thread(_create, attempt, content)
+        await asyncio.to_thread(_create, attempt, content)
     except QingkaError as error:
         log.warning("post-clearing backup failed", request=str(attempt.request_id), code=error.code)
         await asyncio.to_thread(_note_failure, attempt, content.name, error)
-        return
-    await asyncio.to_thread(_note, attempt, f"清卡后备份完成：{backup.invoices} 张发票", "info")
 
 
 def has_succeeded(session: Session, attempt: Attempt) -> bool:
@@ -67,6 +66,7 @@ def _content(session: Session, attempt: Attempt) -> backups_service.Content | No
         operator_id=request.operator_id,
         operator_name=session.get_one(Operator, request.operator_id).name,
         period=request.period,
+        beside=partial(_note, attempt),
     )
 
 
@@ -110,10 +110,9 @@ def _create(attempt: Attempt, content: backups_service.Content) -> Backup:
     )
 
 
-def _note(attempt: Attempt, text: str, level: str) -> None:
-    """In the log of a request that is over."""
-    with attempt.context.database.transaction() as session:
-        _write_line(session, attempt, text, level)
+def _note(attempt: Attempt, session: Session, backup: Backup) -> None:
+    """In the log of a request that is over, in the transaction that registers the backup."""
+    _write_line(session, attempt, f"清卡后备份完成：{backup.invoices} 张发票", "info")
 
 
 def _note_failure(attempt: Attempt, name: str, error: QingkaError) -> None:

@@ -9,11 +9,22 @@ from collections.abc import Callable
 from uuid import UUID
 
 from app.clearing import queries
+from app.clearing.models import ClearingRequest
+from app.core.db import Session
 from app.requests.run.context import Context, Execution, Superseded
+
+Begin = Callable[[Session, ClearingRequest], None]
+"""What is written in the transaction of the claim."""
 
 
 def claim(
-    context: Context, request_id: UUID, attempt: int, owner: str, *, holds: Callable[[], bool]
+    context: Context,
+    request_id: UUID,
+    attempt: int,
+    owner: str,
+    *,
+    holds: Callable[[], bool],
+    begin: Begin | None = None,
 ) -> Execution:
     """Make `owner` the one in charge of this attempt. Raises Superseded.
 
@@ -25,13 +36,13 @@ def claim(
             known = queries.request(session, request_id).execution_number
         if not holds():
             raise Superseded
-        taken = _take(context, request_id, attempt, Execution(owner, known + 1))
+        taken = _take(context, request_id, attempt, Execution(owner, known + 1), begin)
         if taken is not None:
             return taken
 
 
 def _take(
-    context: Context, request_id: UUID, attempt: int, execution: Execution
+    context: Context, request_id: UUID, attempt: int, execution: Execution, begin: Begin | None
 ) -> Execution | None:
     """None when another execution took the number."""
     with context.database.transaction() as session:
@@ -42,4 +53,6 @@ def _take(
             return None
         request.execution_owner, request.execution_number = execution.owner, execution.number
         session.add(request)
+        if begin is not None:
+            begin(session, request)
     return execution

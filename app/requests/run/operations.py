@@ -22,23 +22,23 @@ from app.contracts.operations import (
     OperationKind,
     OperationRequest,
     OperationState,
-    OperationStep,
-    StepState,
 )
 from app.contracts.periods import Period
-from app.core.db import Session, on_commit
+from app.core.db import Session
 from app.core.ids import new_id
 from app.devices.agent_client import AgentClient
 from app.devices.models import Device
 from app.enterprises.models import Enterprise
 from app.errors import QingkaError
 from app.requests.run.context import Attempt, StageFailed, failure_of
-from app.requests.service import outcome, progress
+from app.requests.run.operation_log import Watch
+from app.requests.service import outcome
 
-POLL_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Growing waits between two looks at an operation; the last one repeats."""
+LOOK_SECONDS = 0.5
+"""So long an agent may keep a look that has nothing final to tell; progress is written as often at most."""
 
-AfterEnd = Callable[[Session, ClearingRequest, Operation], None]
+AfterEnd = Callable[[Session, ClearingRequest, Operation], "Intent | None"]
+"""Keeps more in the transaction of the outcome; gives the intent of what comes next, where it wrote one."""
 
 TRANSIENT = frozenset({"agent.unreachable", "agent.failed", "agent.answer_too_large"})
 """Errors of the hop to the agent that say nothing about the operation itself."""
@@ -46,6 +46,24 @@ TRANSIENT = frozenset({"agent.unreachable", "agent.failed", "agent.answer_too_la
 
 class GaveUp(Exception):
     """The outcome could not be found out in time; a person decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a device is to do."""
+
+    device_id: UUID
+    kind: OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call as its row says it. `is_new`: its id was made just now, so that no agent can know it."""
+
+    device_number: str
+    agent_id: UUID | None
+    request: OperationRequest
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,68 +77,75 @@ class _Call:
 
 async def perform(
     attempt: Attempt,
-    device_id: UUID,
-    kind: OperationKind,
+    wanted: Call,
     percent: tuple[int, int],
-    then: AfterEnd | None = None,
-) -> None:
-    """Have the device do it and wait for the outcome. Raises StageFailed or GaveUp.
+    *,
+    intent: Intent | None = None,
+    then: AfterEnd,
+) -> Intent | None:
+    """Have the device do it and wait for the outcome; gives what `then` gave. Raises StageFailed or GaveUp.
 
-    `percent` is where the request's progress stands at the start and at the end of the operation. `then` is
-    called in the transaction that keeps the outcome, a failure too.
+    `percent` is where the request's progress stands at the start and at the end of the operation. `intent` is
+    what is committed already, `then` is called in the transaction that keeps the outcome, a failure too.
     """
-    call = await _prepare(attempt, device_id, kind)
-    operation = await _submit(attempt, call, device_id)
-    watch = _Watch(attempt, device_id, percent)
+    device_id = wanted.device_id
+    call = await _prepare(attempt, wanted, intent)
+    operation = await _submit(attempt, call)
+    watch = Watch(attempt, percent)
     patience = _Patience(attempt, device_id)
-    looks = 0
     while operation is None or operation.state not in FINAL_STATES:
+        began = monotonic()
+        operation = await _look(attempt, call, operation)
+        if operation is not None and operation.state in FINAL_STATES:
+            break
         if operation is not None:
             await watch.show(operation)
         await patience.mind(operation)
-        await asyncio.sleep(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)])
-        looks += 1
-        operation = await _look(attempt, call, operation)
-    await attempt.write(_keep_outcome, attempt, watch, operation, then)
+        # An agent that is away answers at once, as one does that has not taken the operation yet.
+        await asyncio.sleep(max(0.0, LOOK_SECONDS - (monotonic() - began)))
+    following = await attempt.write(_keep_outcome, attempt, watch, operation, then)
     if operation.state is OperationState.FAILED:
         raise StageFailed(_failure(operation))
+    return following
 
 
-async def _prepare(attempt: Attempt, device_id: UUID, kind: OperationKind) -> _Call:
-    number, agent_id, request = await attempt.write(_intend, attempt, device_id, kind)
+async def _prepare(attempt: Attempt, wanted: Call, intent: Intent | None) -> _Call:
+    if intent is None:
+        intent = await attempt.write(intend, attempt, wanted)
+    asked = intent.request
     try:
-        client = await attempt.context.agents.of(agent_id)
-        earlier = await client.find_operation_async(request.id)
+        client = await attempt.context.agents.of(intent.agent_id)
+        earlier = None if intent.is_new else await client.find_operation_async(asked.id)
     except QingkaError as error:
         if error.code not in TRANSIENT:
             raise StageFailed(failure_of(error)) from error
-        return _Call(await attempt.context.agents.of(agent_id), number, request)
+        return _Call(await attempt.context.agents.of(intent.agent_id), intent.device_number, asked)
     if earlier is not None and earlier.state is OperationState.FAILED:
-        fresh = await attempt.write(_intend, attempt, device_id, kind, renew=request.id)
-        return _Call(client, number, fresh[2])
-    return _Call(client, number, request)
+        asked = (await attempt.write(intend, attempt, wanted, renew=asked.id)).request
+    return _Call(client, intent.device_number, asked)
 
 
-def _intend(
+def intend(
     session: Session,
     request: ClearingRequest,
     attempt: Attempt,
-    device_id: UUID,
-    kind: OperationKind,
+    wanted: Call,
     renew: UUID | None = None,
-) -> tuple[str, UUID | None, OperationRequest]:
-    """The operation's id is kept until it is known to have failed; only then is there a new one."""
-    target = session.get_one(ClearingTarget, (request.id, device_id))
-    device = session.get_one(Device, device_id)
+) -> Intent:
+    """Write the intent. The operation's id is kept until it is known to have failed; only then is there a new one."""
+    target = session.get_one(ClearingTarget, (request.id, wanted.device_id))
+    device = session.get_one(Device, wanted.device_id)
+    kind = wanted.kind
     field = "report_operation_id" if kind is OperationKind.REPORT else "clear_operation_id"
     operation_id: UUID | None = getattr(target, field)
-    if operation_id is None or operation_id == renew:
+    is_new = operation_id is None or operation_id == renew
+    if is_new:
         operation_id = new_id()
         setattr(target, field, operation_id)
     target.started_at = target.started_at or attempt.context.clock()
     session.add(target)
     enterprise = session.get_one(Enterprise, request.enterprise_id)
-    wanted = OperationRequest.model_validate(
+    asked = OperationRequest.model_validate(
         {
             "id": operation_id,
             "kind": kind,
@@ -131,7 +156,7 @@ def _intend(
             "origin": f"{request.number} {request.executed_by_name or ''}".strip(),
         }
     )
-    return device.number, device.agent_id, wanted
+    return Intent(device.number, device.agent_id, asked, is_new)
 
 
 def _types(
@@ -143,7 +168,7 @@ def _types(
     return types_to_clear(request.invoice_types, device.clear_groups)
 
 
-async def _submit(attempt: Attempt, call: _Call, device_id: UUID) -> Operation | None:
+async def _submit(attempt: Attempt, call: _Call) -> Operation | None:
     """None when it is not known whether the agent took it; asking again tells."""
     for wait in (0.0, 0.2, 0.5, 1.0, 2.0):
         await asyncio.sleep(wait)
@@ -165,7 +190,7 @@ async def _look(attempt: Attempt, call: _Call, before: Operation | None) -> Oper
     It may have been taken, so only the word of the agent that it was not can end the wait early.
     """
     try:
-        found = await call.client.find_operation_async(call.request.id)
+        found = await call.client.find_operation_async(call.request.id, wait=LOOK_SECONDS)
     except QingkaError:
         return before
     if found is not None:
@@ -214,14 +239,13 @@ def _keep_outcome(
     session: Session,
     request: ClearingRequest,
     attempt: Attempt,
-    watch: "_Watch",
+    watch: Watch,
     operation: Operation,
-    then: AfterEnd | None,
-) -> None:
+    then: AfterEnd,
+) -> Intent | None:
     watch.write_new(session, request, operation)
     outcome.resume(session, request, clock=attempt.context.clock)
-    if then is not None:
-        then(session, request, operation)
+    return then(session, request, operation)
 
 
 def _give_up(
@@ -244,65 +268,3 @@ def _failure(operation: Operation) -> Failure:
         kind = FAULTS["agent.failed"]
         return Failure(kind.code, kind.title, kind.remedy)
     return Failure(fault.code, fault.message, fault.remedy, fault.device_code, fault.device_message)
-
-
-NAMES = {
-    "SKSBQTYXXCX": "读取抄报信息",
-    "SJCB": "抄报",
-    "WLCB": "上报汇总",
-    "QLJS": "取得清卡信息",
-    "JKHC": "写入设备",
-    "QLJSJGQR": "向税务端确认",
-}
-
-
-class _Watch:
-    """Turns the steps of an operation into lines of the process log, each once."""
-
-    def __init__(self, attempt: Attempt, device_id: UUID, percent: tuple[int, int]) -> None:
-        self.attempt = attempt
-        self.percent = percent
-        self.shown: set[tuple[int, StepState]] = set()
-
-    async def show(self, operation: Operation) -> None:
-        """Write what is new, in a transaction of its own; nothing when nothing is."""
-        if self._new(operation):
-            await self.attempt.write(self.write_new, operation)
-
-    def write_new(self, session: Session, request: ClearingRequest, operation: Operation) -> None:
-        """Write what is new."""
-        percent = self._percent(operation)
-        for step in self._new(operation):
-            level = "error" if step.state is StepState.FAILED else "info"
-            at = step.finished_at or step.started_at
-            progress.note(session, request, _line(step), at, percent=percent, level=level)
-        on_commit(session, lambda: self.shown.update(_keys(operation)))
-
-    def _new(self, operation: Operation) -> list[OperationStep]:
-        return [
-            step
-            for step in operation.steps
-            if step.state is not StepState.RUNNING and (step.seq, step.state) not in self.shown
-        ]
-
-    def _percent(self, operation: Operation) -> int:
-        first, last = self.percent
-        if operation.state is OperationState.SUCCEEDED:
-            return last
-        done = sum(step.state is not StepState.RUNNING for step in operation.steps)
-        return first + int((last - first) * done / (done + 4))
-
-
-def _keys(operation: Operation) -> set[tuple[int, StepState]]:
-    return {
-        (step.seq, step.state) for step in operation.steps if step.state is not StepState.RUNNING
-    }
-
-
-def _line(step: OperationStep) -> str:
-    what = NAMES.get(step.name, step.name)
-    kind = f"{step.invoice_type} " if step.invoice_type else ""
-    text = f"{kind}{what}（{step.name}）"
-    if step.state is StepState.FAILED:
-        return f"{text}失败：{step.message or step.device_message}"
-    return f"{text}：{step.message}" if step.message else text

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from app.backups.ledger import invoice_table
 from app.backups.models import Backup, BackupKind
 from app.clearing import ledger, queries
 from app.clearing.models import ClearingRequest
-from app.clearing.states import Scope, Stage
+from app.clearing.states import Scope, Stage, StageState
 from app.contracts.devices import Statistics
 from app.contracts.periods import Period
 from app.core.db import Session
@@ -39,6 +40,7 @@ class _Plan:
     enterprise_id: UUID
     subject: facts.Subject
     existing: UUID | None
+    begun: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +54,26 @@ class _Totals:
 
 async def run(attempt: Attempt) -> None:
     """Raises StageFailed when there is no verified backup at the end."""
-    await attempt.write(_begin, attempt)
     plan = await attempt.read(_plan, attempt)
+    if not plan.begun:
+        await attempt.write(_begin_again, attempt)
     if plan.existing is not None:
         await attempt.write(_end, attempt, plan.existing)
         return
     statistics = await _read_statistics(attempt, plan.subject)
     try:
-        backup = await asyncio.to_thread(_create, attempt, plan, statistics)
+        await asyncio.to_thread(_create, attempt, plan, statistics)
     except backups_service.BackupFailed as error:
         raise StageFailed(failure_of(error)) from error
-    await attempt.write(_end, attempt, backup.id)
 
 
-def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
-    progress.begin_stage(
-        session, request, Stage.BACKUP, "正在备份发票与统计数据", attempt.context.clock()
-    )
+def begin(session: Session, request: ClearingRequest, at: datetime) -> None:
+    """Begin the stage, in the transaction that ends the one before it."""
+    progress.begin_stage(session, request, Stage.BACKUP, "正在备份发票与统计数据", at)
+
+
+def _begin_again(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    begin(session, request, attempt.context.clock())
 
 
 def _plan(session: Session, attempt: Attempt) -> _Plan:
@@ -86,6 +91,7 @@ def _plan(session: Session, attempt: Attempt) -> _Plan:
         enterprise_id=request.enterprise_id,
         subject=facts.subject_of_request(session, request.id),
         existing=existing.id if existing is not None and good else None,
+        begun=progress.state_of(session, request, Stage.BACKUP) is StageState.RUNNING,
     )
 
 
@@ -128,6 +134,7 @@ def _create(attempt: Attempt, plan: _Plan, statistics: dict[str, list[Statistics
         operator_id=plan.operator_id,
         operator_name=plan.operator_name,
         period=plan.subject.period,
+        beside=partial(_end_beside, attempt),
     )
     return backups_service.create(
         context.database,
@@ -203,8 +210,16 @@ def _statistics_table(number: str, statistics: list[Statistics]) -> backups_serv
     )
 
 
+def _end_beside(attempt: Attempt, session: Session, backup: Backup) -> None:
+    """End the stage in the transaction that registers the backup."""
+    _end_with(session, attempt.hold(session), attempt, backup)
+
+
 def _end(session: Session, request: ClearingRequest, attempt: Attempt, backup_id: UUID) -> None:
-    backup = backups_queries.get(session, backup_id)
+    _end_with(session, request, attempt, backups_queries.get(session, backup_id))
+
+
+def _end_with(session: Session, request: ClearingRequest, attempt: Attempt, backup: Backup) -> None:
     request.backup_id = backup.id
     text = f"{backup.invoices} 张发票 · {_size(backup.size)} · 已读回校验"
     progress.end_stage(session, request, Stage.BACKUP, text, attempt.context.clock())

@@ -1,5 +1,6 @@
 """执行清卡: every device reports first, sub machines before the main machine; then each is cleared."""
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from app.contracts.operations import Operation, OperationKind, OperationState
 from app.core.db import Session
 from app.requests.run import operations, stage_done
 from app.requests.run.context import Attempt
+from app.requests.run.operations import Call, Intent
 from app.requests.service import progress, recording
 from app.requests.service.recording import Evidence
 
@@ -22,13 +24,14 @@ async def run(attempt: Attempt) -> None:
 
     A 税务清卡 reports nothing: 初始化 has seen that all is reported (docs/decisions/0008).
     """
-    left, reports = await attempt.write(_begin, attempt)
-    calls = [(OperationKind.REPORT, one) for one in left] if reports else []
-    calls += [(OperationKind.CLEAR, one) for one in left]
-    for index, (kind, device_id) in enumerate(calls):
-        then = partial(_keep, device_id) if kind is OperationKind.CLEAR else None
-        await operations.perform(attempt, device_id, kind, _span(index, len(calls)), then)
-    await attempt.write(_end, attempt)
+    calls, intent = await attempt.write(_begin, attempt)
+    if not calls:
+        await attempt.write(_end, attempt)
+    for index, call in enumerate(calls):
+        then = partial(_go_on, attempt, call, calls[index + 1 :])
+        intent = await operations.perform(
+            attempt, call, _span(index, len(calls)), intent=intent, then=then
+        )
 
 
 def _span(index: int, total: int) -> tuple[int, int]:
@@ -36,8 +39,10 @@ def _span(index: int, total: int) -> tuple[int, int]:
     return _FIRST + width * index // total, _FIRST + width * (index + 1) // total
 
 
-def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> tuple[list[UUID], bool]:
-    """The devices that are left, and whether they report before they are cleared."""
+def _begin(
+    session: Session, request: ClearingRequest, attempt: Attempt
+) -> tuple[list[Call], Intent | None]:
+    """What the devices that are left have to do, reports before clearings, and the intent of the first."""
     reports = request.kind is Kind.DEVICE
     text = "正在抄报" if reports else "正在清卡"
     progress.begin_stage(session, request, Stage.CLEAR, text, attempt.context.clock())
@@ -49,7 +54,30 @@ def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> tupl
     for target in left:
         target.state = TargetState.RUNNING
         session.add(target)
-    return [target.device_id for target in left], reports
+    calls = [Call(one.device_id, OperationKind.REPORT) for one in left] if reports else []
+    calls += [Call(one.device_id, OperationKind.CLEAR) for one in left]
+    session.flush()
+    return calls, operations.intend(session, request, attempt, calls[0]) if calls else None
+
+
+def _go_on(
+    attempt: Attempt,
+    call: Call,
+    following: Sequence[Call],
+    session: Session,
+    request: ClearingRequest,
+    operation: Operation,
+) -> Intent | None:
+    """Keep what it came to, and in the same transaction the intent of the next one, or the stage's end."""
+    if call.kind is OperationKind.CLEAR:
+        _keep(call.device_id, session, request, operation)
+    if operation.state is not OperationState.SUCCEEDED:
+        return None
+    if following:
+        return operations.intend(session, request, attempt, following[0])
+    session.flush()
+    _end(session, request, attempt)
+    return None
 
 
 def _keep(
@@ -82,4 +110,6 @@ def _end(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
         left += open_types
         ends.append(outcomes.of_device(proof.types, open_types))
     text = outcomes.conclusion(outcomes.of_request(ends, left), done, left, outcomes.ALL_CLEARED)
-    progress.end_stage(session, request, Stage.CLEAR, text, attempt.context.clock())
+    at = attempt.context.clock()
+    progress.end_stage(session, request, Stage.CLEAR, text, at)
+    stage_done.begin(session, request, at)

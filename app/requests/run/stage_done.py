@@ -1,11 +1,12 @@
 """完成: read the devices again, hold them to what was done, write the records, move the period on."""
 
+from datetime import datetime
 from uuid import UUID
 
 from app.clearing import queries
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.outcomes import Failure
-from app.clearing.states import Stage, TargetState
+from app.clearing.states import Stage, StageState, TargetState
 from app.contracts.devices import DeviceReading
 from app.contracts.faults import FAULTS
 from app.contracts.operations import TypeOutcome
@@ -28,7 +29,9 @@ async def run(attempt: Attempt) -> None:
 
 
 async def _finish(attempt: Attempt) -> None:
-    subject = await attempt.write(_begin, attempt)
+    begun, subject = await attempt.read(_how_far, attempt.request_id)
+    if not begun:
+        await attempt.write(_begin_again, attempt)
     readings = await repeated_readings.read_patiently(
         attempt,
         lambda: read_devices(attempt.context.agents, subject, with_invoices=False),
@@ -38,15 +41,36 @@ async def _finish(attempt: Attempt) -> None:
             if repeated_readings.is_passing(found[one.device_id].fault)
         ],
     )
-    problem = await attempt.write(_check, attempt, readings)
+    problem = await attempt.write(_conclude, attempt, readings)
     if problem is not None:
         raise StageFailed(problem)
-    await attempt.write(_succeed, attempt)
 
 
-def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> facts.Subject:
-    progress.begin_stage(session, request, Stage.DONE, "正在读取设备核对", attempt.context.clock())
-    return facts.subject_of_request(session, request.id, states=(TargetState.CLEARED,))
+def begin(session: Session, request: ClearingRequest, at: datetime) -> None:
+    """Begin the stage, in the transaction that ends the one before it."""
+    progress.begin_stage(session, request, Stage.DONE, "正在读取设备核对", at)
+
+
+def _begin_again(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    begin(session, request, attempt.context.clock())
+
+
+def _how_far(session: Session, request_id: UUID) -> tuple[bool, facts.Subject]:
+    """Whether the stage was begun, and what is to be read."""
+    request = queries.request(session, request_id)
+    begun = progress.state_of(session, request, Stage.DONE) is StageState.RUNNING
+    return begun, facts.subject_of_request(session, request_id, states=(TargetState.CLEARED,))
+
+
+def _conclude(
+    session: Session, request: ClearingRequest, attempt: Attempt, readings: Readings
+) -> Failure | None:
+    """Hold the devices to what was done; where they show it, that is the success."""
+    failure = _check(session, request, attempt, readings)
+    if failure is None:
+        session.flush()
+        _succeed(session, request, attempt)
+    return failure
 
 
 def _check(

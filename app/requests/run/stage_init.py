@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from app import prechecks
 from app.clearing import queries
 from app.clearing.models import ClearingRequest, ClearingTarget
 from app.clearing.outcomes import Failure
-from app.clearing.states import Stage
+from app.clearing.states import RequestState, Stage, StageState
 from app.contracts.periods import Period
 from app.core.db import Session
 from app.devices import service as devices_service
@@ -20,7 +21,7 @@ from app.prechecks import acceptance, kept_checks
 from app.prechecks import subject as facts
 from app.prechecks.case import collect
 from app.prechecks.readings import Look, Read, Readings, look
-from app.requests.run import register, repeated_readings
+from app.requests.run import register, repeated_readings, stage_backup
 from app.requests.run.context import Attempt, StageFailed
 from app.requests.service import progress
 
@@ -36,18 +37,20 @@ async def run(attempt: Attempt) -> None:
     While the outcome of an earlier attempt is not known, finding it out comes first: a device that
     can't be read now says nothing about what was done to it.
     """
-    context = attempt.context
-    await attempt.write(_begin, attempt)
-    if await attempt.read(queries.has_unknown_outcome, attempt.request_id):
+    state, unknown = await attempt.read(_how_far, attempt.request_id)
+    if (
+        state is StageState.DONE
+    ):  # by an earlier run of this attempt, which ended before the engine noted it
+        return
+    if state is not StageState.RUNNING:
+        await attempt.write(_begin_again, attempt)
+    if unknown:
         await attempt.write(_go_on, attempt)
         return
     await _let_sub_machines_go_first(attempt)
     subject = await attempt.read(facts.subject_of_request, attempt.request_id)
     found = await _look(attempt, subject)
-    await attempt.write(_store, attempt, found.devices)
-    gathered = await attempt.read(collect, subject, found, context.settings, context.clock)
-    checks = prechecks.run(gathered)
-    failure = await attempt.write(_conclude, attempt, checks, found.devices)
+    failure = await attempt.write(_judge, attempt, subject, found)
     if failure is not None:
         raise StageFailed(failure)
 
@@ -73,11 +76,27 @@ def _silent(found: Look, subject: facts.Subject) -> Iterator[str]:
             yield device.number
 
 
-def _begin(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+def begin_first(session: Session, request: ClearingRequest, at: datetime) -> None:
+    """Begin an attempt of which no stage was begun, in the transaction that claims it."""
+    stages = queries.stages(session, request.id)
+    waiting = all(one.state is StageState.WAITING for one in stages)
+    if waiting and request.state is RequestState.RUNNING:
+        _begin(session, request, at)
+
+
+def _begin(session: Session, request: ClearingRequest, at: datetime) -> None:
     request.open_warnings = []
-    progress.begin_stage(
-        session, request, Stage.INIT, "正在读取设备并检查清卡条件", attempt.context.clock()
-    )
+    progress.begin_stage(session, request, Stage.INIT, "正在读取设备并检查清卡条件", at)
+
+
+def _begin_again(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
+    _begin(session, request, attempt.context.clock())
+
+
+def _how_far(session: Session, request_id: UUID) -> tuple[StageState, bool]:
+    """How far the stage is, and whether the outcome of an earlier attempt is not known."""
+    state = progress.state_of(session, queries.request(session, request_id), Stage.INIT)
+    return state, queries.has_unknown_outcome(session, request_id)
 
 
 async def _let_sub_machines_go_first(attempt: Attempt) -> None:
@@ -102,7 +121,23 @@ def _note_waiting(
 
 def _go_on(session: Session, request: ClearingRequest, attempt: Attempt) -> None:
     text = "上一次执行的结果尚未确定，先查明结果"
-    progress.end_stage(session, request, Stage.INIT, text, attempt.context.clock())
+    at = attempt.context.clock()
+    progress.end_stage(session, request, Stage.INIT, text, at)
+    stage_backup.begin(session, request, at)
+
+
+def _judge(
+    session: Session,
+    request: ClearingRequest,
+    attempt: Attempt,
+    subject: facts.Subject,
+    found: Look,
+) -> Failure | None:
+    """Keep what the devices said, hold it against the conditions, and end the stage: one transaction."""
+    _store(session, request, attempt, found.devices)
+    session.flush()
+    gathered = collect(session, subject, found, attempt.context.settings, attempt.context.clock)
+    return _conclude(session, request, attempt, prechecks.run(gathered), found.devices)
 
 
 def _store(
@@ -188,3 +223,4 @@ def _end(
         progress.note(session, request, f"需留意：{check.message}{named}", at, level="warning")
     register.prepare(session, request, readings, at=at)
     progress.end_stage(session, request, Stage.INIT, prechecks.counted(checks), at)
+    stage_backup.begin(session, request, at)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 from dbos import DBOS
@@ -97,8 +98,12 @@ async def _begin(identity: str, request_id: UUID, number: int) -> Attempt:
         )
         return bool(pending)
 
+    begin = partial(stage_init.begin_first, at=context.clock())
+
     def take() -> Execution:
-        return patiently(lambda: claim(context, request_id, number, executor_id, holds=holds))
+        return patiently(
+            lambda: claim(context, request_id, number, executor_id, holds=holds, begin=begin)
+        )
 
     # On a thread without the workflow's context, in which the engine would note the question as a step.
     execution = await asyncio.get_running_loop().run_in_executor(None, take)

@@ -38,6 +38,11 @@ def begin_stage(
     note(session, request, text, at, percent=STARTS_AT[stage])
 
 
+def state_of(session: Session, request: ClearingRequest, stage: Stage) -> StageState:
+    """How far the stage is; the transaction that ends one begins the next."""
+    return next(row.state for row in queries.stages(session, request.id) if row.name is stage)
+
+
 def end_stage(
     session: Session, request: ClearingRequest, stage: Stage, text: str, at: datetime
 ) -> None:
