@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.settings import ROOT
 from scripts.clearing_watch import Functions, Statements
 
-MOST_COMMITS = 26
+MOST_COMMITS = 32
 MOST_STATEMENTS = 400
 """Of product and agent until the success, with some room; what DBOS does beside it depends on how long it takes."""
 MOST_CALLS = 30
