@@ -8,7 +8,10 @@ from pathlib import Path
 
 PRIVATE_UMASK = 0o077
 
-_OUR_FILES = ("*.db", "*.db-*", "secret.key", "*.id", "*.lock")
+ADDRESS = "server.address"
+"""Where the server of a data directory listens, for the commands beside it."""
+
+_OUR_FILES = ("*.db", "*.db-*", "secret.key", "*.id", "*.lock", ADDRESS)
 _OUR_FOLDERS = ("backups", "backup-spool", "demo")
 
 

@@ -14,7 +14,7 @@ from app.core import migrate
 from app.core.clock import utc_now
 from app.core.db import Database
 from app.core.installation import require_secret
-from app.files import tighten
+from app.files import ADDRESS, tighten
 from app.main import create_app, start, stop
 from app.requests.run.processes import NoSlot, take_slot
 from app.settings import Settings, load_settings
@@ -65,7 +65,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         password = ensure_first_admin(app.state.database, utc_now, settings=settings)
         if password is not None:
             typer.echo(f"首个管理员：admin，一次性密码：{password}（只显示这一次，登录后须修改）")
-        _run(app, host, port, _say_ready)
+        _run(app, host, port, lambda address: _tell(settings, address))
 
 
 def serve_demo(host: str, port: int) -> None:
@@ -84,7 +84,7 @@ def serve_demo(host: str, port: int) -> None:
                 app = create_app(settings, database=database, executor_id=executor_id)
             accounts = demo.seed_accounts(app.state.database, settings, utc_now)
             app.state.after_start = lambda: demo.seed_world(app, virtual.address)
-            _run(app, host, port, lambda address: _welcome(address, accounts))
+            _run(app, host, port, lambda address: _welcome(settings, address, accounts))
         finally:
             virtual.stop()
 
@@ -133,15 +133,19 @@ def _run(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) ->
     _Server(config, on_ready).run()
 
 
-def _say_ready(address: str) -> None:
+def _tell(settings: Settings, address: str) -> None:
+    """Say that it is ready, and where, also to commands that need the agent inside this process."""
+    (settings.data_dir / ADDRESS).write_text(
+        address.replace("//0.0.0.0", "//127.0.0.1"), encoding="utf-8"
+    )
     typer.echo(f"ready on {address}")
 
 
-def _welcome(address: str, accounts: list[tuple[str, str, str]]) -> None:
+def _welcome(settings: Settings, address: str, accounts: list[tuple[str, str, str]]) -> None:
     if accounts:
         typer.echo("演示账号（密码只显示这一次）：")
         for name, role, password in accounts:
             typer.echo(f"  {name:<10} {role:<10} {password}")
     else:
         typer.echo("演示账号沿用首次启动时显示的密码；删除数据目录中的 demo 可重新开始")
-    _say_ready(address)
+    _tell(settings, address)

@@ -12,6 +12,7 @@ from app.devices.agent_addresses import Vetted
 from app.devices.agent_client import LIMITS, AgentClient, AgentFault
 from app.devices.models import DIAL, MOUNTED, Agent, AgentState
 from app.devices.transports import Patient, Registered
+from app.files import ADDRESS
 from app.settings import AgentAway, Settings
 
 TransportFactory = Callable[[], httpx.AsyncBaseTransport]
@@ -69,10 +70,20 @@ def client_of(
         return AgentClient("http://dial", "", _dialled(agent.base_url, patience))
     token = _token(settings, agent)
     if agent.base_url.startswith(MOUNTED):
+        if (served := _served_at(settings)) and agent.base_url not in agent_transports:
+            return AgentClient(f"{served}/api/v1/agents/{agent.id}/relay", relay_token(settings))
         return AgentClient("http://mounted", token, _mounted(agent.base_url))
     context = pinned_context(agent.pin) if agent.pin else trusting(settings.agent_ca)
     direct = Vetted(httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=LIMITS))
     return AgentClient(agent.base_url, token, Patient(direct, patience) if patience else direct)
+
+
+def _served_at(settings: Settings) -> str:
+    """Return where the server of this data directory was ready last; "" where none has been."""
+    try:
+        return (settings.data_dir / ADDRESS).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def relay_token(settings: Settings) -> str:

@@ -1,9 +1,10 @@
-"""For other processes of this installation: the way to an agent that has dialled in to this one.
+"""For other processes of this installation: the way to an agent that this one has, dialled in or mounted.
 
 Their requests to the agent come here and go on through its connection; nobody else knows the token.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -14,10 +15,11 @@ from starlette.responses import StreamingResponse
 from app.contracts.faults import fault
 from app.core.routing import Router
 from app.core.security import same
-from app.core.web import settings_of
+from app.core.web import DatabaseDep, SettingsDep, settings_of
 from app.devices import dialled
 from app.devices.agent_errors import AgentFault, unreachable
-from app.devices.agents import relay_token
+from app.devices.agents import agent_transports, relay_token, token_of
+from app.devices.models import Agent
 from app.errors import Unauthenticated
 
 router = Router(include_in_schema=False)
@@ -32,11 +34,24 @@ def _fellow(request: Request) -> None:
         raise Unauthenticated
 
 
-def _transport(agent_id: UUID) -> httpx.AsyncBaseTransport:
-    found = dialled.transport_of(agent_id)
-    if found is None:
-        raise AgentFault(fault("agent.unreachable"))
-    return found
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How this process reaches an agent, and what the agent wants to be shown."""
+
+    transport: httpx.AsyncBaseTransport
+    headers: dict[str, str]
+
+
+def _way(agent_id: UUID, database: DatabaseDep, settings: SettingsDep) -> _Way:
+    dialled_in = dialled.transport_of(agent_id)
+    if dialled_in is not None:
+        return _Way(dialled_in, {})
+    with database.reading() as session:
+        agent = session.get(Agent, agent_id)
+        mounted = agent_transports.get(agent.base_url) if agent is not None else None
+        if agent is None or mounted is None:
+            raise AgentFault(fault("agent.unreachable"))
+        return _Way(mounted(), {"Authorization": f"Bearer {token_of(settings, agent)}"})
 
 
 @router.api_route(
@@ -45,17 +60,18 @@ def _transport(agent_id: UUID) -> httpx.AsyncBaseTransport:
     dependencies=[Depends(_fellow)],
 )
 async def relay(
-    path: str, request: Request, transport: Annotated[httpx.AsyncBaseTransport, Depends(_transport)]
+    path: str, request: Request, way: Annotated[_Way, Depends(_way)]
 ) -> StreamingResponse:
     """Hand the request on, and the answer back as it comes."""
     onward = httpx.Request(
         request.method,
         httpx.URL("http://dial", path=f"/{path}", query=request.url.query.encode()),
+        headers=way.headers,
         content=await request.body(),
         extensions={"timeout": _TIMEOUT},
     )
     try:
-        answer = await transport.handle_async_request(onward)
+        answer = await way.transport.handle_async_request(onward)
     except httpx.HTTPError as error:
         raise unreachable(error) from error
     media = answer.headers.get("content-type", "application/json")

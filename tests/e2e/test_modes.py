@@ -176,7 +176,8 @@ def test_the_command_line_previews_and_keeps_the_same_rules(world: "World") -> N
     assert any("007 增值税普通发票：尚未抄报" in line for line in lines)
     assert not world.get("/clearing-requests", operator_id=subject.operator_id)["items"]
     done = world.qingka(*order)
-    assert (done.returncode, "clearing.not_reported" in done.stderr) == (1, True)
+    assert (done.returncode, "clearing.blocked" in done.stderr) == (1, True)
+    assert "尚未抄报" in done.stderr
     assert not world.simulation.log(subject.number, *REPORTS, "JKHC", acted=False)
 
 
