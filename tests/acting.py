@@ -87,7 +87,9 @@ def _routed(api: Iterable[APIRouter], pages: Iterable[APIRouter]) -> FastAPI:
     app = FastAPI()
     app.add_middleware(_Acting)
     error_handlers.install(app)
-    below = Router(prefix="/api/v1")  # the product's own knows how to place a route that is not built yet
+    below = Router(
+        prefix="/api/v1"
+    )  # the product's own knows how to place a route that is not built yet
     for router in api:
         below.include_router(router)
     app.include_router(below)

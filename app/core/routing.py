@@ -1,12 +1,6 @@
-"""Routers of the server: one flat list of routes, and plain endpoints on threads of our own.
-
-A route is built when it is first asked for: what FastAPI makes of the signatures of nearly three hundred
-endpoints is a quarter of the time of a start, and most of them are not called that day.
-"""
+"""Routers of the server: one flat list of routes, and plain endpoints on threads of our own."""
 
 import inspect
-import re
-import threading
 from collections.abc import Callable, Coroutine, Iterable
 from copy import copy
 from enum import Enum
@@ -15,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute, APIWebSocketRoute
+from fastapi.utils import generate_unique_id
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import Receive, Scope, Send
 
@@ -26,56 +21,14 @@ READING = "qingka.reading"
 """Where in the scope a request keeps its session for reading, which its route closes."""
 
 
-_building = threading.RLock()
-"""A page of the whole API builds on a thread what the loop may just be asked for."""
+class Route(APIRoute):
+    """A route whose plain endpoint runs on a thread, as one of FastAPI does, but at a third of the cost.
 
-
-class LazyRoute(APIRoute):
-    """A route that is built when it is first asked for more than its path, a few milliseconds each.
-
-    It knows what the paths it answers begin with, and tries its regular expression only on these.
+    Once it has its place in the whole (`Router.include_router`) it knows what the paths it answers begin with,
+    and tries its regular expression only on these.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        self.path = path
-        self.endpoint = endpoint
-        self.options = options
-        self.beginning = path.partition("{")[0]
-        self.is_built = False
-        self._pattern: re.Pattern[str] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        """Build the route, which has all its attributes then. Only asked for those that are missing."""
-        if name.startswith("__"):  # asked by `copy` of what has no attributes at all yet
-            raise AttributeError(name)
-        with _building:
-            if not self.is_built:
-                vars(self).update(self._whole())
-        return object.__getattribute__(self, name)
-
-    def _whole(self) -> dict[str, Any]:
-        """All attributes, made on another object: whoever asks meanwhile sees none of them or all."""
-        whole = copy(self)
-        whole.is_built = True
-        APIRoute.__init__(whole, self.path, self.endpoint, **self.options)
-        return vars(whole)
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As every route, faster when it does not; one that does not is not built for that."""
-        if not scope.get("root_path") and not self._may_match(scope["path"]):
-            return Match.NONE, {}
-        return super().matches(scope)
-
-    def _may_match(self, path: str) -> bool:
-        if not path.startswith(self.beginning):
-            return False
-        if self._pattern is None:
-            self._pattern, _, _ = compile_path(self.path)
-        return self._pattern.match(path) is not None
-
-
-class Route(LazyRoute):
-    """A route whose plain endpoint runs on a thread, as one of FastAPI does, but at a third of the cost."""
+    beginning = ""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, _on_threads(endpoint), **options)
@@ -92,6 +45,12 @@ class Route(LazyRoute):
             return await on_thread(keeper.settle, request.scope.get(WRITING), answer)
 
         return answered if "POST" in (self.methods or ()) else handle
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As every route, faster when it does not."""
+        if not scope["path"].startswith(self.beginning) and not scope.get("root_path"):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, then give back what was read with, unless the endpoint's own thread has done so already."""
@@ -166,15 +125,16 @@ class Router(APIRouter):
 
     def _placed(self, route: BaseRoute) -> BaseRoute:
         """The route under the prefix."""
-        if isinstance(route, Route):
-            shown = route.options.get("include_in_schema", True) and self.include_in_schema
-            options = {**route.options, "include_in_schema": shown}
-            return Route(self.prefix + route.path, route.endpoint, **options)
-        if not isinstance(route, APIWebSocketRoute):
-            raise TypeError(f"{route!r} is no route of a Router")
+        if not isinstance(route, APIRoute | APIWebSocketRoute):
+            raise TypeError(f"{route!r} is no route of an APIRouter")
         placed = copy(route)
         placed.path = self.prefix + route.path
         placed.path_regex, placed.path_format, placed.param_convertors = compile_path(placed.path)
+        if isinstance(placed, APIRoute):
+            placed.include_in_schema = placed.include_in_schema and self.include_in_schema
+            placed.unique_id = placed.operation_id or generate_unique_id(placed)
+        if isinstance(placed, Route):
+            placed.beginning = placed.path.partition("{")[0]
         return placed
 
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import pytest
@@ -104,43 +103,6 @@ def test_a_path_that_begins_with_a_parameter_is_not_indexed() -> None:
 
 def test_a_plain_endpoint_runs_on_a_thread() -> None:
     assert TestClient(_app()).get("/api/v1/things/7").json()["main"] is False
-
-
-def test_a_route_is_built_once_and_seen_by_others_as_a_whole() -> None:
-    """The page of the whole API builds on a thread what the loop may be asked for at that moment."""
-    router = Router()
-
-    @router.post("/things/{thing_id}", tags=["things"])
-    def change(thing_id: int, count: int = 1) -> dict[str, int]:
-        return {"id": thing_id, "count": count}
-
-    (route,) = router.routes
-    assert isinstance(route, Route)
-    assert "app" not in vars(route)
-    asked = (
-        "app",
-        "dependant",
-        "methods",
-        "path_regex",
-        "response_field",
-        "unique_id",
-        "body_field",
-    )
-    with ThreadPoolExecutor(14) as pool:
-        seen = list(pool.map(lambda name: getattr(route, name), asked * 8))
-    assert "app" in vars(route)
-    assert seen == [getattr(route, name) for name in asked] * 8
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = route.nothing
-
-
-def test_a_path_that_does_not_match_builds_nothing() -> None:
-    routes = [route for route in _app().router.routes if isinstance(route, Route)]
-    scope = {"type": "http", "method": "GET", "path": "/api/v1/things", "headers": []}
-    assert [route.path for route in routes if route.matches(scope)[0] is Match.FULL] == [
-        "/api/v1/things"
-    ]
-    assert [route.path for route in routes if route.is_built] == ["/api/v1/things"]
 
 
 def _ask(database: Database, kind: str) -> list[ReadingSession]:

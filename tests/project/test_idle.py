@@ -1,4 +1,4 @@
-"""What a started server has loaded and built, and what it asks its databases while nobody does anything.
+"""What a started server has loaded, and what it asks its databases while nobody does anything.
 
 Counts, not times: they are the same on a busy machine.
 """
@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from app.core.db import Database
-from app.core.routing import LazyRoute
 from app.main import create_app, start, stop
 from app.requests.run import pace
 from app.settings import ROOT, Settings
@@ -72,12 +71,6 @@ def test_a_start_loads_nothing_that_only_some_requests_need(tmp_path: Path) -> N
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "app.main" in loaded
     assert not SELDOM & loaded
-
-
-def test_a_start_builds_no_route_of_pages_and_api(app: FastAPI) -> None:
-    routes = [route for route in app.router.routes if isinstance(route, LazyRoute)]
-    assert len(routes) > 200
-    assert not [route.path for route in routes if route.is_built]
 
 
 def test_an_idle_server_asks_its_databases_little(app: FastAPI) -> None:
