@@ -97,8 +97,10 @@ def retry_failed(
     Those you may see; 403 when you may try none of them again. They start in portions; what can't be tried again is named in `retries`, with its reason.
     """
     body = body or RetryFailedBody()
+    # What is foreign is not there, before anything is asked. The step-up commits by itself, so before `session` begins.
+    with database.reading() as looking:
+        queries.visible_batch(looking, batch_id, principal)
     verify_step_up(database, principal, body.password, settings=settings, clock=clock)
-    queries.visible_batch(session, batch_id, principal)
     found = queries.locked_batch(session, batch_id)
     batches.retry_failed(
         session,
