@@ -129,7 +129,7 @@ class BatchPage:
     """batches/detail.html; what changed of it (header X-Fragment: changes) is batches/changes.html.
 
     `phase` is preparing, running, paused or ended; of `total` operators `waiting` have no request yet; `counts`
-    are requests by state, `done` how many are at their end. `rows` are those of the `result` that is filtered
+    are requests by state and `outcomes` successes by what they came to, `done` how many are at their end. `rows` are those of the `result` that is filtered
     by, or in a fragment those that changed; `gone` are changed ones the filter leaves out. `since` is the
     moment to ask for changes from. `show_skipped`: the filter, and what changed, include who was left out.
     `warnings` are those at which failed requests stopped, to be accepted with the retry; `accepted_warnings`
@@ -146,6 +146,7 @@ class BatchPage:
     waiting: int
     done: int
     counts: dict[str, int]
+    outcomes: dict[str, int]
     segments: tuple[Segment, ...]
     result: str
     rows: tuple[RequestRow, ...]

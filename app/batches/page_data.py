@@ -63,6 +63,10 @@ def build(
         waiting=waiting,
         done=sum(count for state, count in counts.items() if state in FINAL_STATES),
         counts={state.value: count for state, count in counts.items()},
+        outcomes={
+            outcome.value: count
+            for outcome, count in queries.outcome_counts(session, batch_id).items()
+        },
         segments=tuple(_segments(batch_id, counts, len(found.skipped), result)),
         result=result,
         rows=tuple(_row(*row) for row in shown),

@@ -15,7 +15,7 @@ from app.clearing.models import (
     ClearingRequest,
 )
 from app.clearing.queries.requests import names_of
-from app.clearing.states import RequestState
+from app.clearing.states import Outcome, RequestState
 from app.core.db import Session
 from app.enterprises.models import Enterprise
 from app.enterprises.queries import within
@@ -89,6 +89,16 @@ def batch_counts(session: Session, batch_id: UUID) -> dict[RequestState, int]:
         .group_by(col(ClearingRequest.state))
     )
     return {RequestState(row[0]): int(row[1]) for row in session.exec(statement)}
+
+
+def outcome_counts(session: Session, batch_id: UUID) -> dict[Outcome, int]:
+    """How many successes of the batch came to which outcome."""
+    statement = (
+        select(ClearingRequest.outcome, sa.func.count())
+        .where(ClearingRequest.batch_id == batch_id, col(ClearingRequest.outcome).is_not(None))
+        .group_by(col(ClearingRequest.outcome))
+    )
+    return {Outcome(outcome): int(count) for outcome, count in session.exec(statement) if outcome}
 
 
 def newest_batches(session: Session, principal: Principal, *, limit: int) -> list[ClearingBatch]:

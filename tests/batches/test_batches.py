@@ -29,7 +29,7 @@ from app.batches.warnings import grouped
 from app.clearing import queries
 from app.clearing.models import ClearedType, ClearingRequest
 from app.clearing.outcomes import Failure
-from app.clearing.states import RequestState
+from app.clearing.states import Outcome, RequestState
 from app.contracts.devices import DeviceReading, InvoiceStatus, InvoiceType
 from app.contracts.periods import Period
 from app.core.clock import local
@@ -465,6 +465,36 @@ def mixed(any_office: "Office", person: Person) -> UUID:
         ),
     )
     return batch_id
+
+
+@pytest.mark.parametrize(
+    ("outcome_of_it", "told"),
+    [
+        (Outcome.CLEARED, ""),
+        (Outcome.ALREADY, "成功中 1 件此前已清卡，未执行"),
+        (Outcome.PARTIAL, "成功中 1 件只是部分清卡"),
+    ],
+)
+def test_the_summary_does_not_call_executed_what_was_not(
+    app: FastAPI,
+    any_office: "Office",
+    client: TestClient,
+    mixed: UUID,
+    admin: Principal,
+    outcome_of_it: Outcome,
+    told: str,
+) -> None:
+    app.state.principal = admin
+    with any_office.database.transaction() as session:
+        (done,) = session.exec(
+            select(ClearingRequest).where(ClearingRequest.state == RequestState.SUCCEEDED)
+        )
+        done.outcome = outcome_of_it
+        session.add(done)
+    page = client.get(f"{PAGE}/{mixed}").text
+    summary = page[page.index('id="batch-summary"') :].partition("</section>")[0]
+    assert "清卡成功 1" in summary
+    assert ("成功中" in summary, told in summary) == (bool(told), True)
 
 
 @pytest.mark.parametrize("password", ["", "wrong password 1"])

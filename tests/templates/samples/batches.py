@@ -52,6 +52,7 @@ BATCH = BatchPage(
     waiting=0,
     done=4,
     counts={"running": 1, "succeeded": 3, "failed": 1, "scheduled": 5},
+    outcomes={"cleared": 1, "already": 1, "partial": 1},
     segments=(
         Segment("全部", "/clearing/batches/b1", current=True, count=11),
         Segment("清卡失败", "/clearing/batches/b1?result=failed", count=1),
@@ -90,6 +91,7 @@ BATCH_STOPPED = replace(
     phase="ended",
     done=10,
     counts={"succeeded": 8, "failed": 2},
+    outcomes={"cleared": 1, "already": 1, "partial": 1},
     warnings=WARNINGS,
     dialog_open=True,
     retry=RetryView(
@@ -125,6 +127,7 @@ BATCH_ENDED = replace(
     total=10,
     done=10,
     counts={"succeeded": 10},
+    outcomes={"cleared": 1, "already": 1, "partial": 1},
     can_control=False,
     retriable=0,
 )
