@@ -74,7 +74,7 @@ def test_only_admins_start_one(
 def test_who_sees_some_enterprises_sees_no_report(
     app: FastAPI, client: TestClient, make_principal: Callable[..., Principal]
 ) -> None:
-    app.state.principal = make_principal(Role.AUDITOR, frozenset({UUID(int=1)}))
+    app.state.principal = make_principal(Role.AUDITOR, enterprise_ids=frozenset({UUID(int=1)}))
     assert client.get(API).status_code == 403
     assert client.get("/inspections").status_code == 403
 

@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import select
 from starlette.testclient import TestClient
 
+from app.core.clock import utc_now
 from app.core.db import Database
 from app.devices.models import Device, DeviceState
 from app.enterprises.models import Enterprise
@@ -30,6 +31,7 @@ def put(database: Database, device_id: UUID, state: DeviceState, lock: date | No
     with database.transaction() as session:
         found = session.get_one(Device, device_id)
         found.state, found.lock_date = state, lock
+        found.retired_at = utc_now() if state is DeviceState.RETIRED else None
 
 
 def test_a_locked_device_is_connected_and_locked(
