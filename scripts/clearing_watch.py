@@ -42,9 +42,17 @@ class Statements:
     texts: list[tuple[str, str, str]] = field(default_factory=list)
     """File, stage and beginning of each, in order."""
 
-    def watch(self) -> None:
-        """Look at every SQLite connection this process opens from now on, by SQLAlchemy or by itself."""
+    def watch(self) -> Callable[[], None]:
+        """Look at every SQLite connection this process opens, by SQLAlchemy or by itself, until what is returned is called."""
         connect = sqlite3.connect
+
+        def pooled(connection: Any, _: Any) -> None:
+            if isinstance(connection, sqlite3.Connection):
+                self._trace(None, connection)
+
+        def end() -> None:
+            sqlite3.connect = connect
+            event.remove(Pool, "connect", pooled)
 
         def traced(database: Any, *given: Any, **options: Any) -> sqlite3.Connection:
             connection: sqlite3.Connection = connect(database, *given, **options)
@@ -52,7 +60,8 @@ class Statements:
             return connection
 
         sqlite3.connect = traced  # type: ignore[assignment]  # the agent's journal
-        event.listen(Pool, "connect", lambda connection, _: self._trace(None, connection))
+        event.listen(Pool, "connect", pooled)
+        return end
 
     def _trace(self, path: Any, connection: Any) -> None:
         path = path or connection.execute("PRAGMA database_list").fetchone()[2]

@@ -58,8 +58,8 @@ def test_statements_of_both_ways_into_sqlite_are_counted(tmp_path: Path) -> None
     told: list[tuple[str, str]] = []
     watch = Statements(lambda file, text: told.append((file, text)))
     original = sqlite3.connect
+    end = watch.watch()
     try:
-        watch.watch()
         watch.stage = "one"
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
         with engine.begin() as connection:
@@ -72,7 +72,11 @@ def test_statements_of_both_ways_into_sqlite_are_counted(tmp_path: Path) -> None
         plain.close()
         engine.dispose()
     finally:
-        sqlite3.connect = original
+        end()
+    assert sqlite3.connect is original
+    watch.stage = "two"
+    with sa.create_engine(f"sqlite:///{tmp_path / 'a.db'}").connect() as connection:
+        connection.execute(sa.text("SELECT * FROM t"))
     assert watch.statements == {("a.db", "one"): 2, ("b.db", "one"): 1}
     assert watch.commits["a.db", "one"] == 1
     assert ("b.db", "SELECT * FROM t") in told, "what is not counted is told as well"
